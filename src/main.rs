@@ -1,0 +1,2 @@
+//! The `nocturne` binary.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Everything between samples and mel spectrograms.
