@@ -1,2 +1,7 @@
 //! The `nocturne` binary.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    nocturne::cli::run(std::env::args_os()).into()
+}

@@ -1,0 +1,97 @@
+//! How a command ends: the exit code, one line of cause, one of remedy.
+
+use std::error::Error;
+use std::process::ExitCode;
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Exit code 0.
+    Done,
+    /// The job failed: 1.
+    Failed,
+    /// The arguments or the configuration are wrong: 2.
+    Usage,
+    /// Done, but some inputs were skipped, each named in `skipped.jsonl`: 3.
+    Skipped,
+    /// Interrupted, state saved: 130.
+    Interrupted,
+}
+
+impl From<Outcome> for ExitCode {
+    fn from(outcome: Outcome) -> Self {
+        Self::from(match outcome {
+            Outcome::Done => 0,
+            Outcome::Failed => 1,
+            Outcome::Usage => 2,
+            Outcome::Skipped => 3,
+            Outcome::Interrupted => 130,
+        })
+    }
+}
+
+/// Why a command failed, in words for its user.
+#[derive(Debug)]
+pub struct Failure {
+    outcome: Outcome,
+    /// What went wrong, with its causes, on one line.
+    pub cause: String,
+    /// What to do about it.
+    pub remedy: Option<String>,
+}
+
+impl Failure {
+    /// A job that failed.
+    pub fn failed(error: impl Error) -> Self {
+        Self { outcome: Outcome::Failed, cause: chain(&error), remedy: None }
+    }
+
+    /// Arguments or a configuration that cannot be used.
+    pub fn usage(error: impl Error) -> Self {
+        Self { outcome: Outcome::Usage, cause: chain(&error), remedy: None }
+    }
+
+    /// Arguments that cannot be used, in our own words.
+    pub fn arguments(cause: impl Into<String>) -> Self {
+        Self { outcome: Outcome::Usage, cause: cause.into(), remedy: None }
+    }
+
+    /// Adds what to do about it.
+    pub fn remedy(mut self, remedy: impl Into<String>) -> Self {
+        self.remedy = Some(remedy.into());
+        self
+    }
+
+    /// The outcome that the process ends with.
+    pub fn outcome(&self) -> Outcome {
+        self.outcome
+    }
+}
+
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(source) = next {
+        let cause = source.to_string();
+        if !text.contains(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+        next = source.source();
+    }
+    text.replace('\n', " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::ConfigError;
+
+    #[test]
+    fn a_chain_of_causes_is_one_line() {
+        let source = std::io::Error::other("disk\nfull");
+        let failure = Failure::failed(ConfigError::Unreadable { path: "a.yaml".into(), source });
+        assert_eq!(failure.cause, "cannot read the configuration `a.yaml`: disk full");
+        assert_eq!(failure.outcome(), Outcome::Failed);
+    }
+}

@@ -1,0 +1,80 @@
+//! The command line: one file a command, each a clap struct and a `run` that calls the library.
+
+mod failure;
+mod global;
+mod output;
+mod prepare;
+
+pub use failure::{Failure, Outcome};
+pub use global::Global;
+pub use output::Output;
+
+use clap::{Parser, Subcommand};
+use std::ffi::OsString;
+
+/// A folder of recordings in, new music out.
+#[derive(Debug, Parser)]
+#[command(name = "nocturne", version, propagate_version = true, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Turn a folder of recordings into a mel dataset
+    Prepare(prepare::Prepare),
+}
+
+/// Runs the command line; the result says how the process ends.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Outcome {
+    let cli = match Cli::try_parse_from(arguments.into_iter().map(kebab)) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let help = !error.use_stderr();
+            // Printing can only fail when nobody reads.
+            let _ = error.print();
+            return if help { Outcome::Done } else { Outcome::Usage };
+        }
+    };
+    let output = Output::new(&cli.global);
+    let result = match cli.command {
+        Command::Prepare(command) => command.run(&cli.global, &output),
+    };
+    result.unwrap_or_else(|failure| {
+        output.failure(&failure);
+        failure.outcome()
+    })
+}
+
+/// Published scripts of this field write `--hop_length`; ours are kebab-case. Both are accepted.
+fn kebab(argument: OsString) -> OsString {
+    match argument.to_str() {
+        Some(text) if text.starts_with("--") => {
+            let (name, value) = text.split_once('=').map_or((text, None), |(name, value)| (name, Some(value)));
+            let name = name.replace('_', "-");
+            value.map_or_else(|| name.clone(), |value| format!("{name}={value}")).into()
+        }
+        _ => argument,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_declaration_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn underscores_in_names_become_dashes_and_values_stay() {
+        assert_eq!(kebab("--hop_length=a_b".into()), "--hop-length=a_b");
+        assert_eq!(kebab("--hop_length".into()), "--hop-length");
+        assert_eq!(kebab("my_file".into()), "my_file");
+    }
+}

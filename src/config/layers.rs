@@ -1,0 +1,230 @@
+//! Layers of configuration: flags win over `--set`, `--set` over the file, the file over the defaults.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use std::path::{Path, PathBuf};
+use thiserror::Error;
+
+/// A configuration that cannot be used.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the configuration `{path}`")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file is not YAML.
+    #[error("`{path}` is not valid YAML: {reason}")]
+    NotYaml {
+        /// The file.
+        path: PathBuf,
+        /// What the parser said, with line and column.
+        reason: String,
+    },
+    /// `--set` without `=`.
+    #[error("`--set {text}` is not of the form `key.path=value`")]
+    NotAnAssignment {
+        /// What was given.
+        text: String,
+    },
+    /// A key that no configuration has.
+    #[error("unknown configuration key `{key}` in {origin}{}", suggestion.as_ref().map(|s| format!(" (did you mean `{s}`?)")).unwrap_or_default())]
+    UnknownKey {
+        /// The dotted key.
+        key: String,
+        /// The file, or the flag.
+        origin: String,
+        /// The nearest known key.
+        suggestion: Option<String>,
+    },
+    /// A value of the wrong type or range.
+    #[error("configuration key `{key}`: {reason}")]
+    Invalid {
+        /// The dotted key.
+        key: String,
+        /// What was expected and what was found.
+        reason: String,
+    },
+}
+
+/// The layers above the defaults, lowest first.
+#[derive(Debug, Default)]
+pub struct Layers {
+    layers: Vec<(String, Value)>,
+}
+
+impl Layers {
+    /// Adds a YAML file.
+    pub fn file(mut self, path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+        let value = yaml(&text).map_err(|reason| ConfigError::NotYaml { path: path.to_owned(), reason })?;
+        if !value.is_null() {
+            self.layers.push((format!("`{}`", path.display()), value));
+        }
+        Ok(self)
+    }
+
+    /// Adds one `key.path=value`; the value is YAML (`[32, 64]`, `true`, `1e-4`, text).
+    pub fn assignment(mut self, text: &str) -> Result<Self, ConfigError> {
+        let malformed = || ConfigError::NotAnAssignment { text: text.to_owned() };
+        let (key, value) = text.split_once('=').ok_or_else(malformed)?;
+        if key.trim().is_empty() {
+            return Err(malformed());
+        }
+        let value = yaml(value).unwrap_or_else(|_| Value::String(value.to_owned()));
+        self.layers.push((format!("`--set {text}`"), nest(key.trim(), value)));
+        Ok(self)
+    }
+
+    /// Adds a flag under its dotted key; an absent flag changes nothing.
+    pub fn flag<T: Serialize>(mut self, key: &str, value: Option<T>) -> Self {
+        if let Some(value) = value.and_then(|value| serde_json::to_value(value).ok()) {
+            self.layers.push((format!("the flag for `{key}`"), nest(key, value)));
+        }
+        self
+    }
+
+    /// Lays everything over `T`'s defaults.
+    pub fn resolve<T: Default + Serialize + DeserializeOwned>(self) -> Result<T, ConfigError> {
+        let invalid = |key: String, reason: String| ConfigError::Invalid { key, reason };
+        let mut resolved = serde_json::to_value(T::default()).map_err(|e| invalid(String::new(), e.to_string()))?;
+        for (origin, layer) in self.layers {
+            overlay(&mut resolved, layer, "", &origin)?;
+        }
+        serde_path_to_error::deserialize(resolved).map_err(|e| invalid(e.path().to_string(), e.inner().to_string()))
+    }
+}
+
+fn yaml(text: &str) -> Result<Value, String> {
+    if text.trim().is_empty() {
+        return Ok(Value::Null);
+    }
+    serde_saphyr::from_str(text).map_err(|e| e.to_string().lines().next().unwrap_or_default().to_owned())
+}
+
+fn nest(key: &str, value: Value) -> Value {
+    key.rsplit('.').fold(value, |inner, part| Value::Object(Map::from_iter([(part.to_owned(), inner)])))
+}
+
+/// Objects merge; everything else replaces. A key that the defaults lack is a spelling mistake.
+fn overlay(base: &mut Value, layer: Value, prefix: &str, origin: &str) -> Result<(), ConfigError> {
+    match (base, layer) {
+        (Value::Object(base), Value::Object(layer)) => {
+            for (name, value) in layer {
+                let key = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
+                let Some(slot) = base.get_mut(&name) else {
+                    let suggestion = nearest(&name, base.keys());
+                    return Err(ConfigError::UnknownKey { key, origin: origin.to_owned(), suggestion });
+                };
+                overlay(slot, value, &key, origin)?;
+            }
+        }
+        (Value::Object(_), found) => {
+            let reason = format!("expected a section, found `{found}` in {origin}");
+            return Err(ConfigError::Invalid { key: prefix.to_owned(), reason });
+        }
+        (slot, value) => *slot = value,
+    }
+    Ok(())
+}
+
+fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a String>) -> Option<String> {
+    known
+        .map(|candidate| (edit_distance(name, candidate), candidate))
+        .filter(|(distance, _)| *distance <= 2.max(name.len() / 3))
+        .min()
+        .map(|(_, candidate)| candidate.clone())
+}
+
+fn edit_distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.chars().enumerate() {
+            let substituted = diagonal + usize::from(x != y);
+            diagonal = row[j + 1];
+            row[j + 1] = substituted.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.chars().count()]
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use serde::Deserialize;
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Section {
+        rate: f64,
+        channels: Vec<usize>,
+        note: Option<String>,
+    }
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Whole {
+        train: Section,
+        seed: u64,
+    }
+
+    impl Default for Whole {
+        fn default() -> Self {
+            Self { train: Section { rate: 0.5, channels: vec![1, 2], note: None }, seed: 3 }
+        }
+    }
+
+    fn file(text: &str) -> tempfile::NamedTempFile {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        file
+    }
+
+    #[test]
+    fn flags_win_over_set_over_file_over_defaults() {
+        let yaml = file("seed: 4\ntrain:\n  rate: 0.25\n  channels: [8]\n");
+        let whole: Whole = Layers::default()
+            .file(yaml.path())
+            .unwrap()
+            .assignment("train.rate=1e-4")
+            .unwrap()
+            .assignment("train.note=a: b")
+            .unwrap()
+            .flag("seed", Some(9))
+            .flag::<u64>("seed", None)
+            .resolve()
+            .unwrap();
+        assert_eq!(whole.seed, 9);
+        assert_eq!(whole.train.channels, [8]);
+        assert_eq!(whole.train.rate, 1e-4);
+    }
+
+    #[test]
+    fn an_empty_file_changes_nothing() {
+        let yaml = file("# only a comment\n");
+        let whole: Whole = Layers::default().file(yaml.path()).unwrap().resolve().unwrap();
+        assert_eq!(whole, Whole::default());
+    }
+
+    #[test]
+    fn a_misspelt_key_is_named_with_its_neighbour() {
+        let error = Layers::default().assignment("train.rat=1").unwrap().resolve::<Whole>().unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("`train.rat`") && text.contains("`rate`"), "{text}");
+    }
+
+    #[test]
+    fn a_wrong_type_names_its_key() {
+        let error = Layers::default().assignment("train.rate=fast").unwrap().resolve::<Whole>().unwrap_err();
+        assert!(error.to_string().contains("`train.rate`"), "{error}");
+        let error = Layers::default().assignment("train=3").unwrap().resolve::<Whole>().unwrap_err();
+        assert!(error.to_string().contains("`train`"), "{error}");
+        assert!(matches!(Layers::default().assignment("train"), Err(ConfigError::NotAnAssignment { .. })));
+    }
+}
