@@ -3,4 +3,10 @@
 //! This crate is the leaf of the workspace. It knows tensors and published file formats; it knows no audio and no
 //! command.
 
+pub mod checkpoint;
+pub mod device;
+pub mod files;
+pub mod initialise;
+pub mod parameters;
 pub mod random;
+pub mod unet;

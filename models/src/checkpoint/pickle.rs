@@ -1,0 +1,33 @@
+use std::path::Path;
+
+use pytorch_reader::{PytorchError, PytorchReader};
+
+use super::CheckpointError;
+use super::values::{Source, Stored};
+
+/// Reads the names of a `torch.save` file; nested dictionaries become dotted names. The pickle is parsed, and nothing in
+/// it is executed: an object that is neither a container nor a tensor is opaque.
+pub(super) fn open(path: &Path) -> Result<Vec<(String, Stored)>, CheckpointError> {
+    let size = std::fs::metadata(path).map_err(CheckpointError::io(path))?.len();
+    let reader = PytorchReader::new(path).map_err(|error| match error {
+        PytorchError::Io(source) if source.kind() == std::io::ErrorKind::PermissionDenied => {
+            CheckpointError::Io { file: path.to_owned(), source }
+        }
+        other => CheckpointError::format(path, "pickle", other, "a file of torch.save"),
+    })?;
+    if reader.is_empty() {
+        return Err(CheckpointError::format(path, "pickle", "no tensors", "a file of torch.save with tensors"));
+    }
+    reader
+        .into_tensors()
+        .into_iter()
+        .map(|(name, tensor)| {
+            // A view may claim more than its storage holds (stride zero); weights do not.
+            if tensor.byte_len() as u64 > size {
+                let found = format!("{} bytes", tensor.byte_len());
+                return Err(CheckpointError::tensor(path, &name, found, format!("at most the file's {size} bytes")));
+            }
+            Ok((name, Stored { file: path.to_owned(), source: Source::Pickled(tensor) }))
+        })
+        .collect()
+}

@@ -1,0 +1,47 @@
+use burn::module::Module;
+use burn::nn::{Linear, LinearConfig};
+use burn::tensor::activation::silu;
+use burn::tensor::{Device, Tensor};
+
+/// Two linear layers over the sinusoids of a timestep.
+#[derive(Module, Debug)]
+pub struct TimestepEmbedding {
+    /// First layer.
+    pub linear_1: Linear,
+    /// Second layer.
+    pub linear_2: Linear,
+}
+
+impl TimestepEmbedding {
+    pub(super) fn new(input: usize, width: usize, device: &Device) -> Self {
+        Self {
+            linear_1: LinearConfig::new(input, width).init(device),
+            linear_2: LinearConfig::new(width, width).init(device),
+        }
+    }
+
+    /// # Shapes
+    ///
+    /// `[batch, input]` → `[batch, width]`
+    pub fn forward(&self, sinusoids: Tensor<2>) -> Tensor<2> {
+        self.linear_2.forward(silu(self.linear_1.forward(sinusoids)))
+    }
+}
+
+/// The sinusoids of timesteps at `width / 2` frequencies from 1 down to 1/10000, as `get_timestep_embedding` of
+/// diffusers makes them.
+///
+/// # Shapes
+///
+/// `[batch]` → `[batch, width]`
+pub(super) fn sinusoids(timesteps: Tensor<1>, width: usize, shift: f64, cosine_first: bool) -> Tensor<2> {
+    let half = width / 2;
+    // In f32 up to the exponential, as the published networks were trained: at t = 999 a rounding is visible.
+    let step = -(10_000.0f64.ln() as f32);
+    let frequencies: Vec<f32> =
+        (0..half).map(|i| libm::exp(f64::from(step * i as f32 / (half as f64 - shift) as f32)) as f32).collect();
+    let frequencies = Tensor::<1>::from_floats(&*frequencies, &timesteps.device()).unsqueeze_dim::<2>(0);
+    let angles = timesteps.unsqueeze_dim::<2>(1) * frequencies;
+    let (sines, cosines) = (angles.clone().sin(), angles.cos());
+    Tensor::cat(if cosine_first { vec![cosines, sines] } else { vec![sines, cosines] }, 1)
+}
