@@ -1,1 +1,4 @@
 //! Everything between samples and mel spectrograms.
+
+pub mod griffin_lim;
+pub mod mel;
