@@ -1,1 +1,3 @@
 //! Everything between samples and mel spectrograms.
+
+pub mod audio;
