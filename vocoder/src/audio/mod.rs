@@ -1,0 +1,98 @@
+//! Sound files in and out: decoding, resampling, loudness, encoding.
+//!
+//! A sound is planar 32-bit float; full scale is ±1. Integer samples of `b` bits are divided by 2^(b−1) when read and
+//! multiplied by it when written, so that reading and writing an integer file gives back the same integers.
+
+mod decode;
+mod encode;
+mod error;
+mod loudness;
+mod opus;
+mod reader;
+mod resample;
+
+use std::path::Path;
+
+pub use decode::{Decoded, MAX_SAMPLES, Warning, decode, decode_bytes};
+pub use encode::SampleFormat;
+pub use error::AudioError;
+pub use loudness::{LoudnessMatch, TRUE_PEAK_CEILING, loudness, match_loudness, true_peak};
+pub use reader::{Info, probe};
+pub use resample::resample;
+
+/// A sound in memory.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Audio {
+    /// Samples a second.
+    pub sample_rate: u32,
+    /// At least one channel, all of the same length, in the order of the file.
+    pub channels: Vec<Vec<f32>>,
+}
+
+impl Audio {
+    /// Reads a sound file; the format is found from the content. What is odd about the file goes to the log; use
+    /// [`decode`] to have it as a value.
+    pub fn decode(path: &Path) -> Result<Self, AudioError> {
+        let Decoded { audio, warnings } = decode(path)?;
+        for warning in warnings {
+            tracing::warn!(file = %path.display(), "{warning}");
+        }
+        Ok(audio)
+    }
+
+    /// Samples of each channel.
+    pub fn frames(&self) -> usize {
+        self.channels.first().map_or(0, Vec::len)
+    }
+
+    /// Length in seconds.
+    pub fn seconds(&self) -> f64 {
+        self.frames() as f64 / f64::from(self.sample_rate)
+    }
+
+    /// The mean of all channels.
+    pub fn mono(&self) -> Vec<f32> {
+        let [first, others @ ..] = self.channels.as_slice() else { return Vec::new() };
+        let mut mix = first.clone();
+        for channel in others {
+            for (sum, sample) in mix.iter_mut().zip(channel) {
+                *sum += sample;
+            }
+        }
+        if !others.is_empty() {
+            let scale = 1.0 / self.channels.len() as f32;
+            mix.iter_mut().for_each(|sample| *sample *= scale);
+        }
+        mix
+    }
+
+    /// The same sound at another rate; see [`resample`] for quality and length.
+    pub fn resample(&self, sample_rate: u32) -> Self {
+        let channels = self.channels.iter().map(|channel| resample(channel, self.sample_rate, sample_rate)).collect();
+        Self { sample_rate, channels }
+    }
+
+    /// Writes the sound as wav (16 bit), flac (16 bit) or mp3, after the extension.
+    ///
+    /// Samples beyond full scale are clamped, never wrapped. The file appears whole or not at all.
+    pub fn write(&self, path: &Path) -> Result<(), AudioError> {
+        self.write_as(path, SampleFormat::Int16)
+    }
+
+    /// [`Audio::write`] with another sample format: wav holds all of them, flac the integer ones; mp3 has none.
+    pub fn write_as(&self, path: &Path, format: SampleFormat) -> Result<(), AudioError> {
+        encode::write(self, path, format)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mono_is_the_mean() {
+        let audio = Audio { sample_rate: 10, channels: vec![vec![1.0, 0.5], vec![0.0, -0.5], vec![0.5, 0.0]] };
+        assert_eq!(audio.mono(), [0.5, 0.0]);
+        assert_eq!(audio.seconds(), 0.2);
+    }
+}
