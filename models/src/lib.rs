@@ -5,6 +5,7 @@
 
 pub mod checkpoint;
 pub mod device;
+pub mod diffusion;
 pub mod files;
 pub mod initialise;
 pub mod parameters;
