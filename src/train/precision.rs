@@ -1,0 +1,74 @@
+//! Mixed precision: forward and backward in bfloat16 on copies of float32 weights.
+//!
+//! The cast is part of the graph, so that gradients arrive in float32 at the float32 weights, which the optimiser
+//! moves. bfloat16 keeps float32's exponents: no loss scaling.
+
+use burn::module::{Module, ModuleMapper, Param};
+use burn::tensor::{DType, Tensor};
+use nocturne_models::diffusion::Network;
+use serde::{Deserialize, Serialize};
+
+/// The numbers that forward and backward compute with. Weights, optimiser and average are always float32.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Precision {
+    /// float32 throughout.
+    #[default]
+    #[serde(rename = "no")]
+    F32,
+    /// bfloat16 for activations and for a copy of the weights; meant for CUDA.
+    Bf16,
+}
+
+/// A network as the training step sees it.
+pub enum Trained<'a, N> {
+    /// The network itself.
+    Full(&'a N),
+    /// Its bfloat16 copy.
+    Half(N),
+}
+
+impl<'a, N: Module + Network> Trained<'a, N> {
+    /// Makes the copy that `precision` asks for; once an optimiser step.
+    pub fn new(network: &'a N, precision: Precision) -> Self {
+        match precision {
+            Precision::F32 => Self::Full(network),
+            Precision::Bf16 => Self::Half(network.clone().map(&mut ToBf16::default())),
+        }
+    }
+}
+
+impl<N: Module + Network> Network for Trained<'_, N> {
+    /// # Shapes
+    /// `sample` `[batch, channel, height, width]` and `timesteps` `[batch]` in float32, the result as `sample`.
+    fn forward(&self, sample: Tensor<4>, timesteps: Tensor<1>) -> Tensor<4> {
+        match self {
+            Self::Full(network) => network.forward(sample, timesteps),
+            // Timesteps stay float32: bfloat16 cannot tell 998 from 999.
+            Self::Half(network) => network.forward(sample.cast(DType::BF16), timesteps).cast(DType::F32),
+        }
+    }
+}
+
+#[derive(Default)]
+struct ToBf16 {
+    containers: Vec<String>,
+}
+
+impl ModuleMapper for ToBf16 {
+    fn enter_module(&mut self, _name: &str, container: &str) {
+        self.containers.push(container.to_string());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.containers.pop();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        // Normalisation computes in float32.
+        match self.containers.last().map(String::as_str) {
+            Some("Struct:GroupNorm") => param,
+            _ => param.map(|tensor| tensor.cast(DType::BF16)),
+        }
+    }
+}
