@@ -1,9 +1,13 @@
-
-//!
-//! Jobs that join the three crates: datasets, training, pipelines.
 //! Nocturne: a folder of recordings in, new music out.
+//!
 //! This library joins [`nocturne_models`], [`nocturne_vocoder`] and [`nocturne_evaluation`] into jobs. The `nocturne`
 //! binary is a thin command line over it.
+
+pub mod cli;
 pub mod config;
+pub mod interrupt;
+pub mod progress;
 pub mod report;
+pub mod representation;
 pub mod synth;
+pub mod train;

@@ -1,9 +1,9 @@
 //! The command line: one file a command, each a clap struct and a `run` that calls the library.
 
+mod doctor;
 mod failure;
 mod global;
 mod output;
-mod prepare;
 
 pub use failure::{Failure, Outcome};
 pub use global::Global;
@@ -24,8 +24,8 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Turn a folder of recordings into a mel dataset
-    Prepare(prepare::Prepare),
+    /// What devices and codecs this machine has
+    Doctor(doctor::Doctor),
 }
 
 /// Runs the command line; the result says how the process ends.
@@ -41,7 +41,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Outcome {
     };
     let output = Output::new(&cli.global);
     let result = match cli.command {
-        Command::Prepare(command) => command.run(&cli.global, &output),
+        Command::Doctor(command) => command.run(&cli.global, &output),
     };
     result.unwrap_or_else(|failure| {
         output.failure(&failure);

@@ -20,6 +20,15 @@ pub use loudness::{LoudnessMatch, TRUE_PEAK_CEILING, loudness, match_loudness, t
 pub use reader::{Info, probe};
 pub use resample::resample;
 
+/// Extensions of the files that are read. What a file really is, is found from its content.
+pub const READS: [&str; 18] = [
+    "aac", "aif", "aiff", "alac", "caf", "flac", "m4a", "m4b", "mka", "mp1", "mp2", "mp3", "mp4", "oga", "ogg", "opus",
+    "wav", "webm",
+];
+
+/// Extensions of the files that [`Audio::write`] makes.
+pub const WRITES: [&str; 3] = ["flac", "mp3", "wav"];
+
 /// A sound in memory.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Audio {

@@ -1,7 +1,8 @@
-use ndarray::Array2;
+use ndarray::{Array2, ArrayView2};
 use serde::{Deserialize, Serialize};
 
-use super::{MelError, MelFilterbank, Stft, pad_reflect};
+use super::{MelError, MelFilterbank, MelInversion, Stft, pad_reflect};
+use crate::griffin_lim::{GriffinLim, Phase};
 
 /// The range of log-mels that models are trained on: from BigVGAN's silence to a little above full scale. Values above are
 /// clamped. The published scripts map one way with -11.5129 and back with -11.5127; here both ways use this pair.
@@ -127,6 +128,29 @@ impl LogMel {
             }
         }
         mel
+    }
+
+    /// Audio of a log-mel by non-negative least squares and `iterations` of Griffin-Lim, where no BigVGAN is at hand.
+    ///
+    /// # Shapes
+    /// - `log`: `[mel, frame]`
+    /// - output: `frame * hop_size` samples; the outer half hops, which no frame is centred on, are silent
+    pub fn audio(&self, log: ArrayView2<f32>, iterations: usize, seed: u64) -> Result<Vec<f32>, MelError> {
+        let LogMelConfig { num_mels, hop_size, .. } = self.config;
+        let (bands, frames) = log.dim();
+        if bands != num_mels || frames == 0 {
+            return Err(MelError::Shape {
+                what: "a log-mel",
+                found: vec![bands, frames],
+                expected: format!("{num_mels} bands and at least one frame"),
+            });
+        }
+        let magnitude = MelInversion::new(&self.filterbank).solve(log.mapv(libm::expf).view());
+        let search = GriffinLim { iterations, ..GriffinLim::default() };
+        let between = search.audio(&self.stft, magnitude.view(), Phase::Random { seed });
+        let mut samples = vec![0.0; frames * hop_size];
+        samples[hop_size / 2..][..between.len()].copy_from_slice(&between);
+        Ok(samples)
     }
 
     fn padding(&self) -> usize {
