@@ -17,6 +17,14 @@ pub enum ConfigError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The resolved configuration cannot be written.
+    #[error("cannot write `{path}`")]
+    Unwritable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// The file is not YAML.
     #[error("`{path}` is not valid YAML: {reason}")]
     NotYaml {

@@ -1,0 +1,111 @@
+//! `nocturne generate`: new mels, pictures and audio of a trained model.
+
+use super::{Failure, Global, Outcome, Output};
+use crate::config::{Experiment, write_resolved};
+use crate::interrupt::stop_flag;
+use crate::npy;
+use crate::pipeline::{self, GenerateError, Generation, ModelFolder, SampleError, Scheduler};
+use clap::Args;
+use ndarray::Array4;
+use serde_json::json;
+use std::path::{Path, PathBuf};
+
+/// The command's flags.
+#[derive(Debug, Args)]
+pub struct Generate {
+    /// The model folder
+    #[arg(long, alias = "pretrained-model-path", value_name = "DIR")]
+    model: PathBuf,
+    /// Where mels, pictures and audio go
+    #[arg(long, value_name = "DIR")]
+    output_dir: PathBuf,
+    /// How many clips
+    #[arg(long, value_name = "N")]
+    num_images: Option<usize>,
+    /// Steps from noise to mel
+    #[arg(long, value_name = "N")]
+    num_inference_steps: Option<usize>,
+    /// Which equations
+    #[arg(long, value_name = "NAME")]
+    scheduler: Option<Scheduler>,
+    /// DDIM's noise: 0 is deterministic, 1 as much as DDPM
+    #[arg(long, value_name = "ETA")]
+    eta: Option<f64>,
+    /// Clips a forward pass on a GPU
+    #[arg(long, alias = "batch-size", value_name = "N")]
+    eval_batch_size: Option<usize>,
+    /// Griffin-Lim iterations; the model's own number if not given
+    #[arg(long, value_name = "N")]
+    n_iter: Option<usize>,
+    /// Start from this float32 [N, channel, mel, frame] array instead of the seed's noise
+    #[arg(long, value_name = "FILE.npy")]
+    noise: Option<PathBuf>,
+}
+
+impl Generate {
+    pub(super) fn run(self, global: &Global, output: &Output) -> Result<Outcome, Failure> {
+        let experiment: Experiment = global.resolve(|layers| {
+            layers
+                .flag("sampling.seed", global.seed)
+                .flag("sampling.num_images", self.num_images)
+                .flag("sampling.num_inference_steps", self.num_inference_steps)
+                .flag("sampling.scheduler", self.scheduler)
+                .flag("sampling.eta", self.eta)
+                .flag("sampling.eval_batch_size", self.eval_batch_size)
+                .flag("sampling.n_iter", self.n_iter)
+        })?;
+        let noise = self.noise.as_deref().map(read_noise).transpose()?;
+        let device = global.device.open().map_err(Failure::usage)?;
+        let (folder, network) = ModelFolder::open(&self.model, &device).map_err(Failure::failed)?;
+        let mut progress = output.progress();
+        let mut started = false;
+        let job = Generation {
+            folder: &folder,
+            network: &network,
+            settings: &experiment.sampling,
+            noise,
+            device: &device,
+            output: &self.output_dir,
+            stop: &stop_flag(),
+        };
+        let generated = pipeline::generate(job, |done, total| {
+            if !started {
+                progress.start("steps", total);
+                started = true;
+            }
+            progress.at(done, "");
+        });
+        progress.finish();
+        let generated = match generated {
+            Err(GenerateError::Sample(SampleError::Interrupted)) => return Ok(Outcome::Interrupted),
+            Err(error @ (GenerateError::Noise { .. } | GenerateError::Sample(SampleError::Sampler(_)))) => {
+                return Err(Failure::usage(error));
+            }
+            other => other.map_err(Failure::failed)?,
+        };
+        write_resolved(&self.output_dir, &experiment).map_err(Failure::failed)?;
+        let (sampling, vocoder) = (generated.sampling.as_secs_f64(), generated.vocoder.as_secs_f64());
+        let object = json!({
+            "output_dir": self.output_dir,
+            "clips": generated.clips.len(),
+            "seconds": generated.clips.iter().map(|clip| clip.seconds).sum::<f64>(),
+            "sampling_seconds": sampling,
+            "vocoder_seconds": vocoder,
+        });
+        let sentence = format!(
+            "{} clips in {}; {sampling:.1} s in the network, {vocoder:.1} s in the vocoder",
+            generated.clips.len(),
+            self.output_dir.display(),
+        );
+        output.result(&object, &sentence);
+        Ok(Outcome::Done)
+    }
+}
+
+fn read_noise(path: &Path) -> Result<Array4<f32>, Failure> {
+    let array = npy::read_f32(path).map_err(Failure::usage)?;
+    let found = format!("{:?}", array.shape());
+    array.into_dimensionality().map_err(|_| {
+        Failure::arguments(format!("`{}` has shape {found}, expected [N, channel, mel, frame]", path.display()))
+    })
+}

@@ -1,0 +1,219 @@
+//! `nocturne train`: training, one subcommand a network.
+
+use super::{Failure, Global, Outcome, Output};
+use crate::config::{Experiment, write_resolved};
+use crate::interrupt::stop_flag;
+use crate::jobs::{JobError, TrainUnet, train_unet};
+use crate::train::TrainError;
+use clap::{Args, Subcommand};
+use serde_json::json;
+use std::path::PathBuf;
+
+/// The command's subcommands.
+#[derive(Debug, Args)]
+pub struct Train {
+    #[command(subcommand)]
+    network: Network,
+}
+
+#[derive(Debug, Subcommand)]
+enum Network {
+    /// Train an unconditional U-Net on a mel dataset
+    Unet(Box<Unet>),
+}
+
+impl Train {
+    pub(super) fn run(self, global: &Global, output: &Output) -> Result<Outcome, Failure> {
+        match self.network {
+            Network::Unet(unet) => unet.run(global, output),
+        }
+    }
+}
+
+/// The flags of `train unet`: those of the published scripts, and ours.
+#[derive(Debug, Args)]
+struct Unet {
+    /// The mel dataset
+    #[arg(long, alias = "dataset-name", alias = "train-data-dir", value_name = "DIR")]
+    dataset: Option<PathBuf>,
+    /// The model folder
+    #[arg(long, value_name = "DIR")]
+    output_dir: PathBuf,
+    /// Go on from the newest checkpoint of the model folder
+    #[arg(long)]
+    resume: bool,
+    /// Start with the weights of this model folder
+    #[arg(long, value_name = "DIR", conflicts_with = "resume")]
+    from_pretrained: Option<PathBuf>,
+    /// Items a forward pass
+    #[arg(long, value_name = "N")]
+    train_batch_size: Option<usize>,
+    /// Samples a forward pass on a GPU
+    #[arg(long, value_name = "N")]
+    eval_batch_size: Option<usize>,
+    /// Passes over the training data, where no number of steps is given
+    #[arg(long, value_name = "N")]
+    num_epochs: Option<u64>,
+    /// Optimiser steps of the whole run
+    #[arg(long, value_name = "N")]
+    max_training_num_steps: Option<u64>,
+    /// Pictures and audio every N steps
+    #[arg(long, value_name = "N")]
+    save_images_steps: Option<u64>,
+    /// A checkpoint every N steps
+    #[arg(long, value_name = "N")]
+    save_model_steps: Option<u64>,
+    /// Forward passes an optimiser step
+    #[arg(long, value_name = "N")]
+    gradient_accumulation_steps: Option<usize>,
+    /// The highest learning rate
+    #[arg(long, value_name = "LR")]
+    learning_rate: Option<f64>,
+    /// constant, linear, cosine or polynomial
+    #[arg(long, value_name = "NAME")]
+    lr_scheduler: Option<String>,
+    /// Steps of linear warm-up
+    #[arg(long, value_name = "N")]
+    lr_warmup_steps: Option<u64>,
+    /// β₁ of `AdamW`
+    #[arg(long, value_name = "X")]
+    adam_beta1: Option<f64>,
+    /// β₂ of `AdamW`
+    #[arg(long, value_name = "X")]
+    adam_beta2: Option<f64>,
+    /// Decoupled weight decay of `AdamW`
+    #[arg(long, value_name = "X")]
+    adam_weight_decay: Option<f64>,
+    /// ε of `AdamW`
+    #[arg(long, value_name = "X")]
+    adam_epsilon: Option<f64>,
+    /// Publish the average of the weights: true or false
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", value_parser = published_bool)]
+    use_ema: Option<bool>,
+    /// γ of the average's warm-up
+    #[arg(long, value_name = "X")]
+    ema_inv_gamma: Option<f64>,
+    /// p of the average's warm-up
+    #[arg(long, value_name = "X")]
+    ema_power: Option<f64>,
+    /// The average's highest decay
+    #[arg(long, value_name = "X")]
+    ema_max_decay: Option<f64>,
+    /// no, or bf16 on CUDA
+    #[arg(long, value_name = "NAME")]
+    mixed_precision: Option<String>,
+    /// Timesteps of the noise schedule
+    #[arg(long, value_name = "N")]
+    num_train_steps: Option<usize>,
+    /// Steps of the samples
+    #[arg(long, value_name = "N")]
+    num_inference_steps: Option<usize>,
+}
+
+impl Unet {
+    fn run(self, global: &Global, output: &Output) -> Result<Outcome, Failure> {
+        let experiment: Experiment = global.resolve(|layers| {
+            layers
+                .flag("train.seed", global.seed)
+                .flag("data.dataset", self.dataset)
+                .flag("train.train_batch_size", self.train_batch_size)
+                .flag("sampling.eval_batch_size", self.eval_batch_size)
+                .flag("train.num_epochs", self.num_epochs)
+                .flag("train.max_training_num_steps", self.max_training_num_steps)
+                .flag("train.save_images_steps", self.save_images_steps)
+                .flag("train.save_model_steps", self.save_model_steps)
+                .flag("train.gradient_accumulation_steps", self.gradient_accumulation_steps)
+                .flag("train.learning_rate", self.learning_rate)
+                .flag("train.lr_scheduler", self.lr_scheduler)
+                .flag("train.lr_warmup_steps", self.lr_warmup_steps)
+                .flag("train.adam_beta1", self.adam_beta1)
+                .flag("train.adam_beta2", self.adam_beta2)
+                .flag("train.adam_weight_decay", self.adam_weight_decay)
+                .flag("train.adam_epsilon", self.adam_epsilon)
+                .flag("train.use_ema", self.use_ema)
+                .flag("train.ema_inv_gamma", self.ema_inv_gamma)
+                .flag("train.ema_power", self.ema_power)
+                .flag("train.ema_max_decay", self.ema_max_decay)
+                .flag("train.mixed_precision", self.mixed_precision)
+                .flag("scheduler.num_train_timesteps", self.num_train_steps)
+                .flag("sampling.num_inference_steps", self.num_inference_steps)
+        })?;
+        let dataset = experiment.data.dataset.clone().ok_or_else(|| Failure::arguments("`--dataset` is missing"))?;
+        let device = global.device.open().map_err(Failure::usage)?;
+        std::fs::create_dir_all(&self.output_dir)
+            .map_err(|error| Failure::arguments(format!("cannot make `{}`: {error}", self.output_dir.display())))?;
+        write_resolved(&self.output_dir, &experiment).map_err(Failure::failed)?;
+        let job = TrainUnet {
+            experiment: &experiment,
+            dataset: &dataset,
+            output: &self.output_dir,
+            from: self.from_pretrained,
+            resume: self.resume,
+            device: &device,
+            stop: &stop_flag(),
+        };
+        let mut progress = output.progress();
+        let mut started = false;
+        let outcome = train_unet(job, |report| {
+            if !started {
+                progress.start("steps", report.total_steps);
+                started = true;
+            }
+            progress.at(report.step, &report.loss.map(|loss| format!("loss {loss:.4}")).unwrap_or_default());
+        });
+        progress.finish();
+        let outcome = outcome.map_err(failure)?;
+        let report = outcome.report;
+        let object = json!({
+            "model": self.output_dir,
+            "steps": report.step,
+            "total_steps": report.total_steps,
+            "loss": report.loss,
+            "validation_loss": outcome.validation_loss,
+            "seconds_per_step": report.seconds_per_step,
+            "interrupted": outcome.interrupted,
+            "checkpoint": outcome.checkpoint,
+        });
+        let sentence = format!(
+            "step {} of {}, loss {}, {} s a step: {}",
+            report.step,
+            report.total_steps,
+            report.loss.map_or_else(|| "unknown".to_owned(), |loss| format!("{loss:.4}")),
+            report.seconds_per_step.map_or_else(|| "unknown".to_owned(), |seconds| format!("{seconds:.3}")),
+            self.output_dir.display(),
+        );
+        output.result(&object, &sentence);
+        Ok(if outcome.interrupted { Outcome::Interrupted } else { Outcome::Done })
+    }
+}
+
+fn failure(error: JobError) -> Failure {
+    let remedy = match &error {
+        JobError::Train(TrainError::Occupied { .. }) => Some("`--resume` goes on with it"),
+        JobError::Train(TrainError::NotFinite { .. }) => {
+            Some("a lower `--learning-rate` or `--mixed-precision no`; `--resume` goes on from the last checkpoint")
+        }
+        _ => None,
+    };
+    let wrong = matches!(
+        error,
+        JobError::Network(_)
+            | JobError::Train(
+                TrainError::Config { .. }
+                    | TrainError::Model(_)
+                    | TrainError::Shape { .. }
+                    | TrainError::Occupied { .. }
+                    | TrainError::Changed { .. }
+            )
+    );
+    let failure = if wrong { Failure::usage(error) } else { Failure::failed(error) };
+    match remedy {
+        Some(remedy) => failure.remedy(remedy),
+        None => failure,
+    }
+}
+
+/// The published scripts write `True` and `False`.
+fn published_bool(text: &str) -> Result<bool, String> {
+    text.to_ascii_lowercase().parse().map_err(|_| "expected true or false".to_owned())
+}

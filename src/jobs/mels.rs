@@ -1,0 +1,69 @@
+//! A mel dataset as training sees it.
+
+use crate::dataset::{Dataset, DatasetError, MelMethod};
+use crate::representation::{RepresentationConfig, RepresentationError};
+use crate::train::TrainError;
+use crate::train::batches::Examples;
+use nocturne_vocoder::mel::MelConfig;
+
+/// How many examples are asked for their level.
+const LEVEL_SAMPLES: usize = 512;
+
+/// The examples of a dataset and the recordings they were cut from.
+pub struct Mels {
+    dataset: Dataset,
+    names: Vec<String>,
+    name_of: Vec<u32>,
+}
+
+impl Mels {
+    /// Reads the names of all recordings; the mels stay on disk.
+    pub fn new(dataset: Dataset) -> Result<Self, DatasetError> {
+        let (names, name_of) = dataset.audio_files()?;
+        Ok(Self { dataset, names, name_of })
+    }
+
+    /// How the mels were made: what the dataset says, or `assumed` with the dataset's size.
+    pub fn representation(&self, assumed: &MelMethod) -> Result<RepresentationConfig, RepresentationError> {
+        match self.dataset.method().unwrap_or(assumed) {
+            MelMethod::BigVgan { model, .. } => RepresentationConfig::bigvgan(model, self.dataset.width()),
+            MelMethod::Image { config, reference_level } => Ok(RepresentationConfig {
+                mel: MelConfig { x_res: self.dataset.width(), y_res: self.dataset.height(), ..*config },
+                reference_level: reference_level.or_else(|| self.median_level()),
+                ..RepresentationConfig::default()
+            }),
+        }
+    }
+
+    fn median_level(&self) -> Option<f32> {
+        let stride = self.dataset.len().div_ceil(LEVEL_SAMPLES).max(1);
+        let examples = (0..self.dataset.len()).step_by(stride).filter_map(|index| self.dataset.get(index).ok());
+        let mut levels: Vec<f32> = examples.filter_map(|example| example.reference_level).collect();
+        levels.sort_by(f32::total_cmp);
+        levels.get(levels.len() / 2).copied()
+    }
+}
+
+impl Examples for Mels {
+    fn len(&self) -> usize {
+        self.dataset.len()
+    }
+
+    fn shape(&self) -> [usize; 3] {
+        [1, self.dataset.height(), self.dataset.width()]
+    }
+
+    fn source(&self, index: usize) -> &str {
+        &self.names[self.name_of[index] as usize]
+    }
+
+    fn read(&self, index: usize, out: &mut [f32]) -> Result<(), TrainError> {
+        let example = self.dataset.get(index).map_err(|source| TrainError::Example {
+            index,
+            audio_file: self.source(index).to_owned(),
+            source: source.into(),
+        })?;
+        out.copy_from_slice(&example.values);
+        Ok(())
+    }
+}
