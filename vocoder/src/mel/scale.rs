@@ -7,7 +7,7 @@ pub(super) const MIN_POWER: f32 = 1e-10;
 #[inline]
 pub(super) fn decibels(power: f32) -> f32 {
     const SQRT_HALF_BITS: u32 = 0x3f35_04f3;
-    const DECIBELS_PER_OCTAVE: f32 = 3.010_299_9;
+    const DECIBELS_PER_OCTAVE: f32 = 3.010_3;
     let bits = power.max(MIN_POWER).to_bits();
     let exponent = (bits.wrapping_sub(SQRT_HALF_BITS) as i32) >> 23;
     let mantissa = f32::from_bits(bits.wrapping_sub((exponent << 23) as u32));
