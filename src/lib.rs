@@ -6,6 +6,7 @@
 pub mod cli;
 pub mod config;
 pub mod interrupt;
+pub mod npy;
 pub mod progress;
 pub mod report;
 pub mod representation;

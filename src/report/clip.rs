@@ -5,7 +5,7 @@ use super::html::escape;
 use super::spectrogram::{mel_position, spectrogram_png};
 
 /// Frequencies marked beside a spectrogram.
-const MARKS: [(f64, &str); 5] = [(250.0, "250"), (500.0, "500"), (1000.0, "1k"), (2000.0, "2k"), (5000.0, "5k")];
+const MARKS: [(f64, &str); 5] = [(500.0, "500"), (1000.0, "1k"), (2000.0, "2k"), (5000.0, "5k"), (10_000.0, "10k")];
 
 /// A mel picture: `values` in `[0, 1]`, row-major `[height, width]`, row 0 the lowest band.
 #[derive(Clone, Debug)]
@@ -46,13 +46,7 @@ fn card(clip: &Clip) -> String {
     let picture = data_uri("image/png", &spectrogram_png(&clip.mel.values, clip.mel.height, clip.mel.width));
     let sound = data_uri("audio/wav", &wav(&clip.samples, clip.sample_rate));
     let top = f64::from(clip.sample_rate) / 2.0;
-    let hertz: String = MARKS
-        .iter()
-        .filter(|(hertz, _)| *hertz < 0.9 * top)
-        .map(|(hertz, label)| {
-            format!("<span style=\"bottom:{:.1}%\">{label}</span>", 100.0 * mel_position(*hertz, top))
-        })
-        .collect();
+    let hertz: String = MARKS.iter().filter(|mark| mark.0 < 0.8 * top).map(|mark| frequency_mark(mark, top)).collect();
     format!(
         "<li class=\"clip\"><h3>{title}</h3>{note}\
          <div class=\"plot\"><div class=\"hertz\" aria-hidden=\"true\">{hertz}<b>Hz</b></div>\
@@ -62,4 +56,8 @@ fn card(clip: &Clip) -> String {
          <audio controls preload=\"metadata\" src=\"{sound}\" aria-label=\"Play {title}\"></audio></li>",
         seconds / 2.0
     )
+}
+
+fn frequency_mark((hertz, label): &(f64, &str), top: f64) -> String {
+    format!("<span style=\"bottom:{:.1}%\">{label}</span>", 100.0 * mel_position(*hertz, top))
 }

@@ -67,11 +67,7 @@ pub struct Command {
 pub fn render(report: &Report) -> String {
     let title = escape(&report.title);
     let summary = escape(&report.summary);
-    let facts: String = report
-        .facts
-        .iter()
-        .map(|fact| format!("<div><dt>{}</dt><dd>{}</dd></div>", escape(&fact.label), escape(&fact.value)))
-        .collect();
+    let facts: String = report.facts.iter().map(fact).collect();
     let sections: String = report.sections.iter().map(section).collect();
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
@@ -83,6 +79,10 @@ pub fn render(report: &Report) -> String {
          <header><p class=\"brand\">Nocturne</p><h1>{title}</h1><p class=\"summary\">{summary}</p><dl>{facts}</dl></header>\n\
          <main>{sections}</main>\n<script>\n{SCRIPT}</script>\n</body>\n</html>\n"
     )
+}
+
+fn fact(fact: &Fact) -> String {
+    format!("<div><dt>{}</dt><dd>{}</dd></div>", escape(&fact.label), escape(&fact.value))
 }
 
 fn section(section: &Section) -> String {
@@ -97,14 +97,62 @@ fn section(section: &Section) -> String {
 }
 
 fn commands(commands: &[Command]) -> String {
-    let item = |command: &Command| {
-        // The script shows the button: without it, the line can still be read and selected.
-        format!(
-            "<li><p>{}</p><div class=\"command\"><pre tabindex=\"0\"><code>{}</code></pre>\
-             <button type=\"button\" hidden>Copy</button></div></li>",
-            escape(&command.purpose),
-            escape(&command.line)
-        )
-    };
-    format!("<ol class=\"commands\">{}</ol>", commands.iter().map(item).collect::<String>())
+    let items: String = commands.iter().map(command).collect();
+    format!("<ol class=\"commands\">{items}</ol>")
+}
+
+fn command(command: &Command) -> String {
+    // The script shows the button: without it, the line can still be read and selected.
+    format!(
+        "<li><p>{}</p><div class=\"command\"><pre tabindex=\"0\"><code>{}</code></pre>\
+         <button type=\"button\" hidden>Copy</button></div></li>",
+        escape(&command.purpose),
+        escape(&command.line)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Mel, Score, Series};
+    use super::*;
+
+    const HOSTILE: &str = "</script><img src=https://example.org/x onerror='alert(1)'>\"&";
+
+    fn report() -> Report {
+        let hostile = || HOSTILE.to_owned();
+        let mel = Mel { values: vec![0.5; 6], height: 2, width: 3 };
+        let clip = Clip { title: hostile(), note: hostile(), samples: vec![0.1; 100], sample_rate: 22_050, mel };
+        let series = vec![Series { name: hostile(), points: vec![(0.0, 1.0), (1.0, 0.5)] }];
+        let chart = Chart { x_label: hostile(), y_label: hostile(), logarithmic: false, series };
+        let rows = vec![Score { name: hostile(), value: f64::NAN, note: hostile(), highlight: true }];
+        let scores = Scores { columns: [hostile(), hostile()], explanation: hostile(), rows };
+        let commands = vec![Command { purpose: hostile(), line: hostile() }];
+        let bodies = [Body::Clips(vec![clip]), Body::Chart(chart), Body::Scores(scores), Body::Commands(commands)];
+        let section = |body| Section { heading: hostile(), text: hostile(), body };
+        Report {
+            title: hostile(),
+            summary: hostile(),
+            facts: vec![Fact { value: hostile(), label: hostile() }],
+            sections: bodies.map(section).into(),
+        }
+    }
+
+    #[test]
+    fn every_text_is_escaped() {
+        let page = render(&report());
+        assert!(!page.contains("<img src=https") && !page.contains("onerror='"));
+        assert_eq!(page.matches("</script>").count(), 1);
+        // 24 texts; the page's title is said twice, the clip's three times, the chart's two labels and name twice each.
+        assert_eq!(page.matches("&lt;/script&gt;").count(), 30);
+    }
+
+    #[test]
+    fn nothing_is_fetched() {
+        let page = render(&report());
+        for attribute in ["src=\"", "href=\"", "url("] {
+            for (at, _) in page.match_indices(attribute) {
+                assert!(page[at + attribute.len()..].starts_with("data:"), "{}", &page[at..at + 40]);
+            }
+        }
+    }
 }

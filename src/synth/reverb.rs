@@ -46,7 +46,9 @@ fn hadamard(values: &mut [f64; LINES]) {
         }
     }
     let norm = libm::sqrt(1.0 / LINES as f64);
-    values.iter_mut().for_each(|value| *value *= norm);
+    for value in values {
+        *value *= norm;
+    }
 }
 
 #[cfg(test)]

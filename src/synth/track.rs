@@ -110,3 +110,68 @@ fn play_melody(keys: &mut [f64], rate: f64, character: &Character, chords: &[Cho
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RATE: u32 = 22_050;
+
+    fn decibels(amplitude: f64) -> f64 {
+        20.0 * libm::log10(amplitude)
+    }
+
+    /// FNV-1a of the samples as 16-bit integers: the same on every platform, and after every change that means to keep
+    /// the music as it is.
+    #[test]
+    fn the_music_is_the_same_everywhere() {
+        let bytes = track(0, 0, 10.0, RATE).into_iter().flat_map(|s| ((s * 32_767.0).round() as i16).to_le_bytes());
+        let hash = bytes.fold(0xCBF2_9CE4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01B3));
+        assert_eq!(hash, 0x297b_2080_b89d_cf98, "{hash:#018x}");
+    }
+
+    #[test]
+    fn levels_are_even_and_ends_are_quiet() {
+        for index in 0..4 {
+            let samples = track(3, index, 40.0, RATE);
+            assert_eq!(samples.len(), 40 * 22_050);
+            let peak = samples.iter().fold(0.0, |peak: f32, sample| peak.max(sample.abs()));
+            let count = samples.len() as f64;
+            let mean = samples.iter().map(|s| f64::from(*s)).sum::<f64>() / count;
+            let rms = libm::sqrt(samples.iter().map(|s| f64::from(*s).powi(2)).sum::<f64>() / count);
+            assert!(decibels(f64::from(peak)) < -1.0, "peak {peak}");
+            assert!((-20.0..-15.0).contains(&decibels(rms)), "rms {rms}");
+            assert!(mean.abs() < 1e-4, "offset {mean}");
+            assert!(samples[0].abs() < 1e-4 && samples[samples.len() - 1].abs() < 1e-4);
+        }
+    }
+
+    /// A click is a sample whose curvature stands far out of its surroundings; struck notes reach 9.
+    #[test]
+    fn nothing_clicks() {
+        let samples = track(5, 1, 30.0, RATE);
+        let curvature: Vec<f32> = samples.windows(3).map(|w| w[0] - 2.0 * w[1] + w[2]).collect();
+        for window in curvature.chunks_exact(2048) {
+            let rms = (window.iter().map(|c| c * c).sum::<f32>() / 2048.0).sqrt();
+            let peak = window.iter().fold(0.0, |peak: f32, c| peak.max(c.abs()));
+            assert!(peak < 14.0 * rms + 1e-6, "{peak} in {rms}");
+        }
+    }
+
+    #[test]
+    fn seed_and_index_choose_the_track() {
+        let first = track(1, 0, 2.0, RATE);
+        assert_eq!(first, track(1, 0, 2.0, RATE));
+        assert_ne!(first, track(1, 1, 2.0, RATE));
+        assert_ne!(first, track(2, 0, 2.0, RATE));
+    }
+
+    #[test]
+    fn short_tracks_and_other_rates_are_music_too() {
+        assert!(track(0, 0, 0.0, RATE).is_empty());
+        assert_eq!(track(0, 0, 1.0 / 22_050.0, RATE).len(), 1);
+        for rate in [8000, 48_000, 96_000] {
+            assert!(track(0, 0, 3.0, rate).iter().all(|sample| sample.abs() < 0.89));
+        }
+    }
+}
