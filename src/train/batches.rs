@@ -113,7 +113,7 @@ impl Batches {
     }
 
     /// The next batch.
-    pub fn next(&mut self) -> Result<Batch, TrainError> {
+    pub fn receive(&mut self) -> Result<Batch, TrainError> {
         let received = self.receiver.as_ref().and_then(|receiver| receiver.recv().ok());
         received.unwrap_or(Err(TrainError::BatchesEnded))
     }
@@ -195,7 +195,7 @@ mod tests {
 
     fn batches(batch_size: usize, position: u64, count: usize) -> Vec<Batch> {
         let mut batches = Batches::start(Arc::new(Numbers(5)), order(batch_size), position);
-        (0..count).map(|_| batches.next().unwrap()).collect()
+        (0..count).map(|_| batches.receive().unwrap()).collect()
     }
 
     #[test]

@@ -79,13 +79,13 @@ pub struct TrainSettings {
     pub lr_scheduler: Schedule,
     /// Optimiser steps of linear warm-up: 500.
     pub lr_warmup_steps: u64,
-    /// AdamW's β₁: 0.95.
+    /// `AdamW`'s β₁: 0.95.
     pub adam_beta1: f64,
-    /// AdamW's β₂: 0.999.
+    /// `AdamW`'s β₂: 0.999.
     pub adam_beta2: f64,
-    /// AdamW's decoupled weight decay: 1e-6.
+    /// `AdamW`'s decoupled weight decay: 1e-6.
     pub adam_weight_decay: f64,
-    /// AdamW's ε: 1e-8.
+    /// `AdamW`'s ε: 1e-8.
     pub adam_epsilon: f64,
     /// Gradients are scaled down to this global norm: 1. `null` only measures it.
     pub max_grad_norm: Option<f64>,

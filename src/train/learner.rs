@@ -1,4 +1,4 @@
-//! One optimiser step after another: forward, loss, backward, accumulate, clip, AdamW, average.
+//! One optimiser step after another: forward, loss, backward, accumulate, clip, `AdamW`, average.
 
 use std::path::Path;
 

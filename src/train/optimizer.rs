@@ -1,4 +1,4 @@
-//! AdamW (Loshchilov and Hutter, "Decoupled weight decay regularization", 2019), step for step as
+//! `AdamW` (Loshchilov and Hutter, "Decoupled weight decay regularization", 2019), step for step as
 //! `torch.optim.AdamW` computes it. Burn's own differs: it keys its state by a random identifier, which published
 //! weight files do not hold.
 
@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-/// The constants of AdamW; the defaults are those of the published training scripts.
+/// The constants of `AdamW`; the defaults are those of the published training scripts.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AdamWConfig {
     /// Decay of the first moment.

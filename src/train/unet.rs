@@ -40,12 +40,15 @@ pub struct Training<'a> {
     pub callbacks: Callbacks<'a>,
 }
 
+/// What is done with a network in the course of a run.
+pub type Callback<'a, T> = Box<dyn FnMut(&UNet2D) -> Result<T, BoxError> + 'a>;
+
 /// What a run calls; all get the weights to publish, which are the averaged ones where there is an average.
 pub struct Callbacks<'a> {
     /// Writes the model folder.
-    pub publish: Box<dyn FnMut(&UNet2D) -> Result<(), BoxError> + 'a>,
+    pub publish: Callback<'a, ()>,
     /// Samples from a noise that is the same every time.
-    pub sample: Box<dyn FnMut(&UNet2D) -> Result<Vec<Sample>, BoxError> + 'a>,
+    pub sample: Callback<'a, Vec<Sample>>,
     /// Shows progress, after every step.
     pub report: Box<dyn FnMut(&Report) + 'a>,
 }
@@ -171,7 +174,7 @@ impl<'a> Run<'a> {
     fn step(&mut self) -> Result<(), TrainError> {
         let settings = &self.config.train;
         let started = Instant::now();
-        self.pending.push(self.learner.step(|| self.batches.next())?);
+        self.pending.push(self.learner.step(|| self.batches.receive())?);
         self.progress.step += 1;
         self.progress.drawn += settings.items_per_step();
         self.progress.validation_loss = None;

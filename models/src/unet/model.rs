@@ -7,6 +7,7 @@ use burn::tensor::{Device, Tensor};
 use super::embedding::sinusoids;
 use super::resnet::{conv3x3, group_norm};
 use super::{ConfigError, DownBlock, MidBlock, TimestepEmbedding, UNet2DConfig, UpBlock};
+use crate::diffusion::Network;
 use crate::initialise::torch_default;
 use crate::random::Random;
 
@@ -116,5 +117,11 @@ impl UNet2D {
     /// `[batch]` → `[batch, embedding]`
     pub fn embed(&self, timesteps: Tensor<1>) -> Tensor<2> {
         self.time_embedding.forward(sinusoids(timesteps, self.sinusoids, self.freq_shift, self.flip_sin_to_cos))
+    }
+}
+
+impl Network for UNet2D {
+    fn forward(&self, sample: Tensor<4>, timesteps: Tensor<1>) -> Tensor<4> {
+        Self::forward(self, sample, timesteps)
     }
 }

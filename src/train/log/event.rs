@@ -1,4 +1,4 @@
-//! TensorBoard's `Event` message (tensorflow/core/util/event.proto and framework/summary.proto): the few fields that
+//! `TensorBoard`'s `Event` message (tensorflow/core/util/event.proto and framework/summary.proto): the few fields that
 //! we write, encoded by hand.
 
 /// What an event holds beside its step.

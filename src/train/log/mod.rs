@@ -1,4 +1,4 @@
-//! The training log: TensorBoard events and one JSON object a line, side by side in one folder.
+//! The training log: `TensorBoard` events and one JSON object a line, side by side in one folder.
 //!
 //! Every entry belongs to an optimiser step and steps never go back, so that a resumed run cuts both files after the
 //! step that it resumes from and goes on in the same files, without duplicates.
@@ -44,12 +44,12 @@ impl Log {
         self.lines.write_all(&line)
     }
 
-    /// Appends one number to the TensorBoard file.
+    /// Appends one number to the `TensorBoard` file.
     pub fn scalar(&mut self, step: u64, tag: &str, value: f32) -> io::Result<()> {
         self.event(step, &event::Value::Scalar { tag, value })
     }
 
-    /// Appends the picture and, where there is one, the audio of a sample to the TensorBoard file.
+    /// Appends the picture and, where there is one, the audio of a sample to the `TensorBoard` file.
     pub fn sample(&mut self, step: u64, tag: &str, sample: &Sample) -> io::Result<()> {
         let Sample { width, height, png, clip } = sample;
         self.event(step, &event::Value::Image { tag, width: *width, height: *height, png })?;
@@ -104,7 +104,7 @@ fn events_until(bytes: &[u8], step: u64) -> usize {
     tfrecord::records(bytes).take_while(kept).last().map_or(0, |(end, _)| end)
 }
 
-/// The event file of an earlier run in this folder, or a name for a new one. TensorBoard asks for `tfevents` in it.
+/// The event file of an earlier run in this folder, or a name for a new one. `TensorBoard` asks for `tfevents` in it.
 fn events_path(folder: &Path) -> io::Result<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder)? {

@@ -1,4 +1,4 @@
-//! The framing of TensorFlow's record files: length, masked CRC-32C of the length, data, masked CRC-32C of the data.
+//! The framing of `TensorFlow`'s record files: length, masked CRC-32C of the length, data, masked CRC-32C of the data.
 
 use std::io::{self, Write};
 

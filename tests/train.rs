@@ -1,0 +1,269 @@
+//! Training runs of a tiny U-Net on synthetic mels: that it learns, that interruptions leave no trace, that the average
+//! stays apart, that failures are told.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use burn::tensor::Device;
+use nocturne::train::batches::Examples;
+use nocturne::train::config::TrainSettings;
+use nocturne::train::samples::{Clip, Sample};
+use nocturne::train::unet::{Callbacks, Outcome, Report, Training, train};
+use nocturne::train::{TrainConfig, TrainError};
+use nocturne_models::checkpoint::Checkpoint;
+use nocturne_models::random::Random;
+use nocturne_models::unet::{UNet2D, UNet2DConfig};
+
+const SIZE: usize = 16;
+
+/// Smooth stripes, different for each recording.
+struct Stripes {
+    sources: Vec<String>,
+    poisoned: Option<usize>,
+}
+
+impl Stripes {
+    fn new(recordings: usize) -> Self {
+        Self { sources: (0..4 * recordings).map(|i| format!("music/{}.wav", i / 4)).collect(), poisoned: None }
+    }
+}
+
+impl Examples for Stripes {
+    fn len(&self) -> usize {
+        self.sources.len()
+    }
+
+    fn shape(&self) -> [usize; 3] {
+        [1, SIZE, SIZE]
+    }
+
+    fn source(&self, index: usize) -> &str {
+        &self.sources[index]
+    }
+
+    fn read(&self, index: usize, out: &mut [f32]) -> Result<(), TrainError> {
+        for (pixel, value) in out.iter_mut().enumerate() {
+            let (mel, frame) = ((pixel / SIZE) as f32, (pixel % SIZE) as f32);
+            *value = (0.3 * mel + 0.1 * (index % 5) as f32 * frame).sin();
+        }
+        if self.poisoned == Some(index) {
+            out[3] = f32::NAN;
+        }
+        Ok(())
+    }
+}
+
+fn config(train: TrainSettings) -> TrainConfig {
+    let blocks = |kind: &str| vec![kind.to_string(); 2];
+    TrainConfig {
+        model: UNet2DConfig {
+            in_channels: 1,
+            out_channels: 1,
+            block_out_channels: vec![8, 16],
+            down_block_types: vec!["DownBlock2D".into(), "AttnDownBlock2D".into()],
+            up_block_types: blocks("UpBlock2D"),
+            layers_per_block: 1,
+            norm_num_groups: 4,
+            ..UNet2DConfig::default()
+        },
+        train,
+        ..TrainConfig::default()
+    }
+}
+
+fn settings() -> TrainSettings {
+    TrainSettings {
+        seed: 7,
+        train_batch_size: 4,
+        max_training_num_steps: Some(20),
+        learning_rate: 2e-3,
+        lr_warmup_steps: 3,
+        log_steps: 4,
+        validate_steps: 0,
+        save_images_steps: 0,
+        save_model_steps: 5,
+        validation_fraction: 0.2,
+        ..TrainSettings::default()
+    }
+}
+
+fn network(config: &TrainConfig) -> UNet2D {
+    config.model.init(&Device::flex(), &mut Random::new(config.train.seed, "weights", 0)).unwrap()
+}
+
+/// Runs until the end, or until `stop_after` steps.
+fn run(
+    config: &TrainConfig,
+    examples: Stripes,
+    output: &Path,
+    resume: bool,
+    stop_after: Option<u64>,
+) -> Result<Outcome, TrainError> {
+    let stop = AtomicBool::new(false);
+    let report = |report: &Report| stop.store(stop_after.is_some_and(|step| report.step >= step), Ordering::Relaxed);
+    let sample = |_: &UNet2D| {
+        let clip = Clip { sample_rate: 8000, channels: 1, frames: 4, wav: b"RIFF".to_vec() };
+        Ok(vec![Sample { width: 16, height: 16, png: b"PNG".to_vec(), clip: Some(clip) }])
+    };
+    let publish = |network: &UNet2D| Ok(network.save(&config.model, &output.join("unet"))?);
+    train(Training {
+        config,
+        network: network(config),
+        examples: Arc::new(examples),
+        output,
+        resume,
+        stop: &stop,
+        callbacks: Callbacks { publish: Box::new(publish), sample: Box::new(sample), report: Box::new(report) },
+    })
+}
+
+fn tensors(path: &Path) -> BTreeMap<String, Vec<f32>> {
+    let checkpoint = Checkpoint::open(path).unwrap();
+    checkpoint.names().map(|name| (name.to_string(), checkpoint.read(name).unwrap())).collect()
+}
+
+/// The JSONL log without its timings.
+fn log(output: &Path) -> Vec<serde_json::Value> {
+    let text = std::fs::read_to_string(output.join("logs/train.jsonl")).unwrap();
+    let entries = text.lines().map(|line| {
+        let mut entry: serde_json::Value = serde_json::from_str(line).unwrap();
+        entry.as_object_mut().unwrap().remove("seconds_per_step");
+        entry
+    });
+    entries.collect()
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let mut names: Vec<String> =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort_unstable();
+    names
+}
+
+const STATE_FILES: [&str; 4] =
+    ["weights.safetensors", "ema.safetensors", "exp_avg.safetensors", "exp_avg_sq.safetensors"];
+
+#[test]
+fn the_loss_falls_and_everything_is_written() {
+    let output = tempfile::tempdir().unwrap();
+    let output = output.path();
+    let config = config(TrainSettings { max_training_num_steps: Some(40), log_steps: 5, ..settings() });
+    let outcome = run(&config, Stripes::new(5), output, false, None).unwrap();
+    assert!(!outcome.interrupted && outcome.report.step == 40);
+    assert!(outcome.report.seconds_per_step.unwrap() > 0.0);
+
+    let losses: Vec<f64> = log(output).iter().filter_map(|entry| entry["loss"].as_f64()).collect();
+    assert_eq!(losses.len(), 8);
+    assert!(losses[7] < 0.7 * losses[0], "{losses:?}");
+    assert!(outcome.validation_loss.unwrap() < losses[0]);
+
+    assert_eq!(names(output), ["logs", "samples", "state", "unet"]);
+    assert_eq!(names(&output.join("samples/step-40")), ["000000.png", "000000.wav"]);
+    // The last two, and the best where that is another.
+    let kept = names(&output.join("state"));
+    assert!(kept.contains(&"step-35".into()) && kept.contains(&"step-40".into()) && kept.len() <= 3, "{kept:?}");
+    // What is published is the average, not the live weights.
+    let published = tensors(&output.join("unet/diffusion_pytorch_model.safetensors"));
+    assert_eq!(published, tensors(&output.join("state/step-40/ema.safetensors")));
+    assert_ne!(published, tensors(&output.join("state/step-40/weights.safetensors")));
+}
+
+#[test]
+fn a_resumed_run_equals_an_uninterrupted_one_bit_for_bit() {
+    let (whole, parts) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let config = config(settings());
+    run(&config, Stripes::new(5), whole.path(), false, None).unwrap();
+    // Step 10 is between two log entries; step 13 is between two checkpoints too.
+    for (resume, stop) in [(false, Some(10)), (true, Some(13)), (true, None)] {
+        let outcome = run(&config, Stripes::new(5), parts.path(), resume, stop).unwrap();
+        assert_eq!(outcome.interrupted, stop.is_some());
+    }
+    for file in STATE_FILES {
+        let read = |output: &Path| std::fs::read(output.join("state/step-20").join(file)).unwrap();
+        assert!(read(whole.path()) == read(parts.path()), "{file} differs");
+    }
+    assert_eq!(log(whole.path()), log(parts.path()));
+}
+
+#[test]
+fn work_after_the_last_checkpoint_is_done_again_without_duplicates() {
+    let (whole, killed) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let config = config(settings());
+    run(&config, Stripes::new(5), whole.path(), false, None).unwrap();
+    run(&config, Stripes::new(5), killed.path(), false, Some(13)).unwrap();
+    // As after a kill at step 13: the newest checkpoint is that of step 10, the log is ahead of it.
+    std::fs::remove_dir_all(killed.path().join("state/step-13")).unwrap();
+    run(&config, Stripes::new(5), killed.path(), true, None).unwrap();
+    assert_eq!(log(whole.path()), log(killed.path()));
+}
+
+#[test]
+fn accumulated_batches_equal_one_large_batch() {
+    let (large, small) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let short = TrainSettings { max_training_num_steps: Some(3), lr_warmup_steps: 0, ..settings() };
+    let halves = TrainSettings { train_batch_size: 2, gradient_accumulation_steps: 2, ..short.clone() };
+    run(&config(short), Stripes::new(5), large.path(), false, None).unwrap();
+    run(&config(halves), Stripes::new(5), small.path(), false, None).unwrap();
+    let read = |output: &Path| tensors(&output.join("state/step-3/exp_avg.safetensors"));
+    let (large, small) = (read(large.path()), read(small.path()));
+    for (name, large) in &large {
+        let scale = large.iter().fold(0.0f32, |most, value| most.max(value.abs()));
+        for (a, b) in large.iter().zip(&small[name]) {
+            // The mean of a gradient, summed in another order: float32 rounding, carried through three steps of Adam,
+            // which divides by the gradient's own size. A forgotten average would be off by a factor of two.
+            assert!((a - b).abs() <= 1e-3 * scale + 1e-7, "{name}: {a} {b}");
+        }
+    }
+}
+
+#[test]
+fn the_average_never_changes_the_live_weights() {
+    let (with, without) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    // Saved and sampled all the time: where the published scripts copy the average over the live weights.
+    let often = TrainSettings { save_model_steps: 2, save_images_steps: 2, validate_steps: 1, ..settings() };
+    let rarely = TrainSettings { use_ema: false, save_model_steps: 0, save_images_steps: 0, ..settings() };
+    run(&config(often), Stripes::new(5), with.path(), false, None).unwrap();
+    run(&config(rarely), Stripes::new(5), without.path(), false, None).unwrap();
+    let read = |output: &Path| std::fs::read(output.join("state/step-20/weights.safetensors")).unwrap();
+    assert!(read(with.path()) == read(without.path()));
+}
+
+#[test]
+fn a_loss_that_is_not_a_number_names_step_files_and_checkpoint() {
+    let output = tempfile::tempdir().unwrap();
+    let config = config(TrainSettings { save_model_steps: 1, validation_fraction: 0.0, ..settings() });
+    // Whole epochs of 8 examples are two steps: the run is good until an epoch's second step at the earliest.
+    run(&config, Stripes::new(2), output.path(), false, Some(2)).unwrap();
+    let poisoned = Stripes { poisoned: Some(5), ..Stripes::new(2) };
+    let error = run(&config, poisoned, output.path(), true, None).unwrap_err();
+    let TrainError::NotFinite { step, files, checkpoint } = &error else { panic!("{error}") };
+    assert!((3..=4).contains(step));
+    assert!(files.contains(&"music/1.wav".to_string()), "{files:?}");
+    assert_eq!(checkpoint.as_deref(), Some(&*output.path().join(format!("state/step-{}", step - 1))));
+    assert!(error.to_string().contains("last good checkpoint"), "{error}");
+}
+
+#[test]
+fn what_cannot_work_is_refused_before_it_starts() {
+    let output = tempfile::tempdir().unwrap();
+    let good = config(TrainSettings { max_training_num_steps: Some(1), ..settings() });
+    run(&good, Stripes::new(2), output.path(), false, None).unwrap();
+    // A second run would mix with the first.
+    let again = run(&good, Stripes::new(2), output.path(), false, None);
+    assert!(matches!(again, Err(TrainError::Occupied { .. })));
+    // Another network cannot go on with these weights.
+    let mut wider = config(TrainSettings { max_training_num_steps: Some(2), ..settings() });
+    wider.model.block_out_channels = vec![8, 24];
+    let changed = run(&wider, Stripes::new(2), output.path(), true, None).unwrap_err();
+    assert!(changed.to_string().contains("model.block_out_channels"), "{changed}");
+
+    let empty = tempfile::tempdir().unwrap();
+    assert!(matches!(run(&good, Stripes::new(0), empty.path(), false, None), Err(TrainError::NoExamples)));
+    let mut deep = good.clone();
+    deep.model.in_channels = 2;
+    assert!(matches!(run(&deep, Stripes::new(2), empty.path(), false, None), Err(TrainError::Shape { .. })));
+    assert!(names(empty.path()).is_empty());
+}
