@@ -5,6 +5,8 @@ use arrow_schema::ArrowError;
 use nocturne_vocoder::mel::MelError;
 use parquet::errors::ParquetError;
 
+use crate::representation::RepresentationError;
+
 /// A failure to make or to read a dataset.
 #[derive(Debug, thiserror::Error)]
 pub enum DatasetError {
@@ -28,7 +30,7 @@ pub enum DatasetError {
     },
     /// The mel settings cannot work.
     #[error(transparent)]
-    Mel(#[from] MelError),
+    Mel(#[from] RepresentationError),
     /// There is nothing to make a dataset of.
     #[error("{folder}: no audio files, expected names that end in {expected}")]
     NoAudio {
@@ -62,7 +64,9 @@ pub enum DatasetError {
         path: PathBuf,
     },
     /// An interrupted job cannot be continued, because something is different now.
-    #[error("{path}: an interrupted run had another {what}, expected the same to continue it, or --overwrite to start anew")]
+    #[error(
+        "{path}: an interrupted run had another {what}, expected the same to continue it, or --overwrite to start anew"
+    )]
     Interrupted {
         /// The output folder.
         path: PathBuf,
@@ -107,6 +111,12 @@ pub enum DatasetError {
         /// What the reader said.
         reason: String,
     },
+}
+
+impl From<MelError> for DatasetError {
+    fn from(error: MelError) -> Self {
+        Self::Mel(error.into())
+    }
 }
 
 impl DatasetError {

@@ -5,10 +5,10 @@ use nocturne_vocoder::audio::Audio;
 use nocturne_vocoder::mel::{ImageMel, LOG_RANGE, LogMel, LogMelConfig, Reference};
 use rayon::prelude::*;
 
+use super::DatasetError;
 use super::options::MelMethod;
 use super::picture::Picture;
 use super::rows::{Row, RowValues};
-use super::DatasetError;
 
 /// The slices of one recording.
 pub struct Extracted {
@@ -137,10 +137,10 @@ fn log_mels(mel: &LogMel, frames: usize, samples: &[f32]) -> Slices {
     starts
         .map(|start| {
             let slice = whole.slice(ndarray::s![.., start..start + frames]);
-            let values = slice.iter().any(|value| *value > silence).then(|| RowValues::LogMel {
-                mel: slice.iter().map(|value| value.min(LOG_RANGE[1])).collect(),
-                bands,
-            });
+            let values = slice
+                .iter()
+                .any(|value| *value > silence)
+                .then(|| RowValues::LogMel { mel: slice.iter().map(|value| value.min(LOG_RANGE[1])).collect(), bands });
             (start * hop, values)
         })
         .collect()

@@ -3,9 +3,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
+use nocturne_vocoder::audio::READS;
+
 use super::journal::JobKey;
 use super::publish::hash;
-use super::walk::{AUDIO_EXTENSIONS, walk};
+use super::walk::walk;
 use super::{DatasetError, PrepareOptions};
 
 /// The files of a job: where they are, and what they are called in the dataset.
@@ -20,9 +22,9 @@ impl Inputs {
     /// Lists the files that the options ask for.
     pub fn find(options: &PrepareOptions) -> Result<Self, DatasetError> {
         let folder = &options.input_dir;
-        let listing = walk(folder, &AUDIO_EXTENSIONS, options.flat)?;
+        let listing = walk(folder, &READS, options.flat)?;
         if listing.files.is_empty() && listing.unfollowed.is_empty() {
-            return Err(DatasetError::NoAudio { folder: folder.clone(), expected: AUDIO_EXTENSIONS.join(", ") });
+            return Err(DatasetError::NoAudio { folder: folder.clone(), expected: READS.join(", ") });
         }
         let range = options.shard.map_or(0..listing.files.len(), |shard| shard.range(listing.files.len()));
         let name = |path: &Path| folder.join(path).to_string_lossy().into_owned();

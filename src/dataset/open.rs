@@ -2,14 +2,14 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 use arrow_array::RecordBatch;
-use nocturne_vocoder::mel::MelConfig;
 use serde::Deserialize;
 
 use super::arrow_files::ArrowFiles;
 use super::example::text;
 use super::parquet_files::ParquetFiles;
 use super::walk::walk;
-use super::{DatasetError, Example, MelMethod, Picture, Summary};
+use super::{DatasetError, Example, MelMethod, Picture};
+use crate::representation::RepresentationConfig;
 
 /// The columns that are read.
 const COLUMNS: [&str; 5] = ["image", "mel", "audio_file", "slice", "reference_level"];
@@ -125,7 +125,7 @@ impl Dataset {
                 format!("one for each of {} examples", self.len()),
             ));
         }
-        Ok((names.names, names.of_row))
+        Ok((names.distinct, names.of_row))
     }
 
     fn example(&self, index: usize) -> Result<Example, DatasetError> {
@@ -157,7 +157,7 @@ impl Dataset {
 /// Interns the names of recordings. Neighbours mostly have the same.
 #[derive(Default)]
 struct Names {
-    names: Vec<String>,
+    distinct: Vec<String>,
     indices: std::collections::HashMap<String, u32>,
     of_row: Vec<u32>,
 }
@@ -174,15 +174,12 @@ impl Names {
     }
 
     fn push(&mut self, name: &str) {
-        let next = self.names.len() as u32;
-        let index = match self.indices.get(name) {
-            Some(index) => *index,
-            None => {
-                self.names.push(name.to_string());
-                self.indices.insert(name.to_string(), next);
-                next
-            }
-        };
+        let next = self.distinct.len() as u32;
+        let index = self.indices.get(name).copied().unwrap_or_else(|| {
+            self.distinct.push(name.to_string());
+            self.indices.insert(name.to_string(), next);
+            next
+        });
         self.of_row.push(index);
     }
 }
@@ -209,7 +206,10 @@ fn source(path: &Path) -> Result<Source, DatasetError> {
     }
     let parquet = walk(path, &["parquet"], false)?.files;
     if !parquet.is_empty() {
-        let is_train = |file: &&PathBuf| file.components().any(|part| matches!(part, Component::Normal(name) if name.as_encoded_bytes().starts_with(b"train")));
+        let is_train = |file: &&PathBuf| {
+            file.components()
+                .any(|part| matches!(part, Component::Normal(name) if name.as_encoded_bytes().starts_with(b"train")))
+        };
         let mut train: Vec<_> = parquet.iter().filter(is_train).map(|file| path.join(file)).collect();
         if train.is_empty() {
             train = parquet.iter().map(|file| path.join(file)).collect();
@@ -241,14 +241,9 @@ fn saved(folder: &Path) -> Result<Source, DatasetError> {
 }
 
 fn mel_method(path: &Path) -> Result<Option<MelMethod>, DatasetError> {
-    if let Some(summary) = Summary::read(path)? {
-        return Ok(Some(summary.options.method));
-    }
     let config = path.join("mel").join("mel_config.json");
-    if !config.is_file() {
-        return Ok(None);
-    }
-    Ok(Some(MelMethod::Image { config: MelConfig::open(&config)?, reference_level: None }))
+    let config = config.is_file().then(|| RepresentationConfig::open(&config)).transpose()?;
+    Ok(config.map(MelMethod::from))
 }
 
 fn read_small(path: &Path, most: u64) -> Result<Vec<u8>, DatasetError> {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::DatasetError;
 use super::features::Content;
+use crate::representation::{MelSpecMethod, RepresentationConfig};
 
 /// The shard size of `datasets`: 500 MB.
 pub const MAX_SHARD_BYTES: u64 = 500_000_000;
@@ -77,7 +78,8 @@ pub enum MelMethod {
 impl MelMethod {
     /// What the rows of the dataset hold. An error where the settings cannot work.
     pub fn content(&self) -> Result<Content, DatasetError> {
-        let option = |option, found: String, expected: &str| DatasetError::Option { option, found, expected: expected.into() };
+        let option =
+            |option, found: String, expected: &str| DatasetError::Option { option, found, expected: expected.into() };
         match self {
             Self::Image { config, reference_level } => {
                 config.validate()?;
@@ -93,6 +95,30 @@ impl MelMethod {
                 }
                 Ok(Content::LogMel { bands: num_mels, frames: *frames })
             }
+        }
+    }
+}
+
+impl MelMethod {
+    /// The same as `mel/mel_config.json` has it.
+    pub fn representation(&self) -> Result<RepresentationConfig, DatasetError> {
+        Ok(match self {
+            Self::Image { config, reference_level } => RepresentationConfig {
+                mel: *config,
+                reference_level: *reference_level,
+                ..RepresentationConfig::default()
+            },
+            Self::BigVgan { model, frames } => RepresentationConfig::bigvgan(model, *frames)?,
+        })
+    }
+}
+
+impl From<RepresentationConfig> for MelMethod {
+    fn from(config: RepresentationConfig) -> Self {
+        let RepresentationConfig { mel, mel_spec_method, bigvgan_model, reference_level } = config;
+        match mel_spec_method {
+            MelSpecMethod::Image => Self::Image { config: mel, reference_level },
+            MelSpecMethod::Bigvgan => Self::BigVgan { model: bigvgan_model.unwrap_or_default(), frames: mel.x_res },
         }
     }
 }
@@ -115,7 +141,9 @@ impl FromStr for Format {
         match text {
             "arrow" => Ok(Self::Arrow),
             "parquet" => Ok(Self::Parquet),
-            _ => Err(DatasetError::Option { option: "format", found: text.into(), expected: "arrow or parquet".into() }),
+            _ => {
+                Err(DatasetError::Option { option: "format", found: text.into(), expected: "arrow or parquet".into() })
+            }
         }
     }
 }

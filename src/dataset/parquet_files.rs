@@ -33,7 +33,11 @@ impl ParquetFiles {
             for (index, group) in metadata.metadata().row_groups().iter().enumerate() {
                 let rows = usize::try_from(group.num_rows()).ok().and_then(|rows| files.rows.checked_add(rows));
                 let Some(rows) = rows else {
-                    return Err(DatasetError::invalid(path, format!("{} rows", group.num_rows()), "a row group with rows"));
+                    return Err(DatasetError::invalid(
+                        path,
+                        format!("{} rows", group.num_rows()),
+                        "a row group with rows",
+                    ));
                 };
                 if rows > files.rows {
                     files.groups.push(Group { first_row: files.rows, file: files.files.len(), index });
@@ -52,7 +56,8 @@ impl ParquetFiles {
 
     /// One row, as a batch. `columns` are the root columns that are read.
     pub fn row(&self, row: usize, columns: &[&str]) -> Result<RecordBatch, DatasetError> {
-        let Group { first_row, file, index } = self.groups[self.groups.partition_point(|group| group.first_row <= row) - 1];
+        let Group { first_row, file, index } =
+            self.groups[self.groups.partition_point(|group| group.first_row <= row) - 1];
         let (path, metadata) = &self.files[file];
         guarded(path, || {
             let builder = reader(path, metadata, columns)?.with_row_groups(vec![index]);
@@ -60,7 +65,11 @@ impl ParquetFiles {
             let batch = builder.build().map_err(DatasetError::parquet(path))?.next();
             let batch = batch.ok_or_else(|| DatasetError::invalid(path, "too few rows", format!("row {row}")))?;
             batch.map_err(DatasetError::arrow(path)).and_then(|batch| {
-                if batch.num_rows() == 1 { Ok(batch) } else { Err(DatasetError::invalid(path, "too few rows", format!("row {row}"))) }
+                if batch.num_rows() == 1 {
+                    Ok(batch)
+                } else {
+                    Err(DatasetError::invalid(path, "too few rows", format!("row {row}")))
+                }
             })
         })
     }

@@ -43,7 +43,12 @@ impl Picture {
         decoder.set_transformations(Transformations::normalize_to_color8());
         let header = decoder.read_header_info().map_err(|error| error.to_string())?;
         let (width, height) = (header.width, header.height);
-        if width == 0 || height == 0 || width > MAX_SIDE || height > MAX_SIDE || u64::from(width) * u64::from(height) > MAX_PIXELS {
+        if width == 0
+            || height == 0
+            || width > MAX_SIDE
+            || height > MAX_SIDE
+            || u64::from(width) * u64::from(height) > MAX_PIXELS
+        {
             return Err(format!("a picture of {width}x{height} pixels"));
         }
         let mut reader = decoder.read_info().map_err(|error| error.to_string())?;

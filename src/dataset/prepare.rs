@@ -119,7 +119,8 @@ pub fn prepare(
     write_mel_settings(output, &options.method)?;
     let inputs = job.key.inputs.clone();
     // How the work was divided over runs is no property of the result.
-    Summary { options: options.clone(), inputs, report: PrepareReport { resumed_files: 0, ..report.clone() } }.write(output)?;
+    Summary { options: options.clone(), inputs, report: PrepareReport { resumed_files: 0, ..report.clone() } }
+        .write(output)?;
     publish(&job.folder, output, options.format, content, shard + 1, &job.identity())?;
     job.remove()?;
     Ok(report)

@@ -1,6 +1,6 @@
 use std::fs::{self, File};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use arrow_ipc::reader::StreamReader;
 use parquet::arrow::ArrowWriter;
@@ -9,10 +9,10 @@ use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 use sha2::{Digest, Sha256};
 
+use super::DatasetError;
 use super::features::Content;
 use super::options::{Format, MelMethod};
 use super::spool::Spool;
-use super::DatasetError;
 use crate::files::{remove_if_there, sync_folder, write_atomic, write_atomic_with};
 
 /// Rows of a Parquet row group, as `datasets` has it for pictures: what must be in memory to write one.
@@ -40,7 +40,14 @@ pub fn holds_dataset(folder: &Path) -> bool {
 }
 
 /// Makes the finished shards of a job, in `work`, the dataset `output`. May be interrupted anywhere and called again.
-pub fn publish(work: &Path, output: &Path, format: Format, content: Content, shards: usize, key: &str) -> Result<(), DatasetError> {
+pub fn publish(
+    work: &Path,
+    output: &Path,
+    format: Format,
+    content: Content,
+    shards: usize,
+    key: &str,
+) -> Result<(), DatasetError> {
     let stage = work.join(data_folder(format));
     let spooled = || (0..shards).map(|shard| Spool::shard_path(work, shard));
     let goal = output.join(data_folder(format));
@@ -93,25 +100,13 @@ pub fn seal(output: &Path, format: Format) -> Result<(), DatasetError> {
     sync_folder(output).map_err(DatasetError::io(output))
 }
 
-/// Saves the mel settings beside a dataset: `mel/mel_config.json` as diffusers has it, or `mel/bigvgan_config.json` with the
-/// name of the configuration, the frames, and the fields of BigVGAN's own `config.json`.
+/// Saves the mel settings beside a dataset, as `mel/mel_config.json`.
 pub fn write_mel_settings(output: &Path, method: &MelMethod) -> Result<(), DatasetError> {
     let folder = output.join("mel");
     fs::create_dir_all(&folder).map_err(DatasetError::io(&folder))?;
-    let (name, other, text) = match method {
-        MelMethod::Image { config, .. } => ("mel_config.json", "bigvgan_config.json", config.to_json()),
-        MelMethod::BigVgan { model, frames } => {
-            let config = nocturne_vocoder::mel::LogMelConfig::published(model)?;
-            let fields = serde_json::json!({
-                "model": model, "frames": frames, "sampling_rate": config.sampling_rate, "num_mels": config.num_mels,
-                "n_fft": config.n_fft, "hop_size": config.hop_size, "fmin": config.fmin, "fmax": config.fmax,
-            });
-            ("bigvgan_config.json", "mel_config.json", format!("{fields:#}\n"))
-        }
-    };
-    let path = folder.join(name);
-    write_atomic(&path, text.as_bytes()).map_err(DatasetError::io(&path))?;
-    remove_if_there(&folder.join(other)).map_err(DatasetError::io(&folder))
+    let path = folder.join("mel_config.json");
+    let text = method.representation()?.to_json();
+    write_atomic(&path, text.as_bytes()).map_err(DatasetError::io(&path))
 }
 
 /// Removes the data files of a dataset, of either format, and nothing that is not its own.
@@ -125,17 +120,23 @@ fn remove_dataset(output: &Path) -> Result<(), DatasetError> {
         }
         for entry in fs::read_dir(&folder).map_err(DatasetError::io(&folder))? {
             let entry = entry.map_err(DatasetError::io(&folder))?;
+            let path = entry.path();
             let name = entry.file_name().to_string_lossy().into_owned();
             let own = match format {
                 Format::Arrow => {
-                    name == "state.json" || name == "dataset_info.json" || name.starts_with("data-") && name.ends_with(".arrow")
+                    ["state.json", "dataset_info.json"].contains(&name.as_str())
+                        || name.starts_with("data-") && path.extension() == Some("arrow".as_ref())
                 }
-                Format::Parquet => name.starts_with("train-") && name.ends_with(".parquet"),
+                Format::Parquet => name.starts_with("train-") && path.extension() == Some("parquet".as_ref()),
             };
             if !own {
-                return Err(DatasetError::invalid(&entry.path(), "a file of someone else", "only the files of a dataset to replace"));
+                return Err(DatasetError::invalid(
+                    &path,
+                    "a file of someone else",
+                    "only the files of a dataset to replace",
+                ));
             }
-            remove(&entry.path())?;
+            remove(&path)?;
         }
         fs::remove_dir(&folder).map_err(DatasetError::io(&folder))?;
     }
@@ -174,7 +175,7 @@ pub fn hash<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
 }
 
 /// Rewrites a shard as Parquet, batch by batch.
-fn to_parquet(spool: &Path, path: &PathBuf) -> Result<(), DatasetError> {
+fn to_parquet(spool: &Path, path: &Path) -> Result<(), DatasetError> {
     let file = File::open(spool).map_err(DatasetError::io(spool))?;
     let reader = StreamReader::try_new_buffered(file, None).map_err(DatasetError::arrow(spool))?;
     let properties = WriterProperties::builder()
@@ -193,7 +194,7 @@ fn to_parquet(spool: &Path, path: &PathBuf) -> Result<(), DatasetError> {
     })
     .map_err(|error: ParquetError| match error {
         ParquetError::External(source) if source.is::<io::Error>() => {
-            DatasetError::Io { path: path.clone(), source: io::Error::other(source) }
+            DatasetError::Io { path: path.to_path_buf(), source: io::Error::other(source) }
         }
         other => DatasetError::parquet(path)(other),
     })

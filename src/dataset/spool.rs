@@ -34,7 +34,13 @@ impl Spool {
     }
 
     /// Begins at shard 0, or continues shard `shard` where it had `bytes` bytes. What was written after that is dropped.
-    pub fn open(folder: &Path, schema: &SchemaRef, max_bytes: u64, shard: usize, bytes: u64) -> Result<Self, DatasetError> {
+    pub fn open(
+        folder: &Path,
+        schema: &SchemaRef,
+        max_bytes: u64,
+        shard: usize,
+        bytes: u64,
+    ) -> Result<Self, DatasetError> {
         let mut encoder = StreamWriter::try_new(Vec::new(), schema).map_err(DatasetError::arrow(folder))?;
         let schema_message = std::mem::take(encoder.get_mut());
         let path = Self::shard_path(folder, shard);
@@ -42,7 +48,11 @@ impl Spool {
         let file = file.map_err(DatasetError::io(&path))?;
         let found = file.metadata().map_err(DatasetError::io(&path))?.len();
         if found < bytes {
-            return Err(DatasetError::invalid(&path, format!("{found} bytes"), format!("the {bytes} that were written")));
+            return Err(DatasetError::invalid(
+                &path,
+                format!("{found} bytes"),
+                format!("the {bytes} that were written"),
+            ));
         }
         let mut spool = Self { folder: folder.to_path_buf(), encoder, schema_message, max_bytes, shard, file, bytes };
         spool.cut(&path, bytes)?;

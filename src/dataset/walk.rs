@@ -4,12 +4,6 @@ use std::path::{Path, PathBuf};
 
 use super::DatasetError;
 
-/// What is taken for audio, by extension. The content decides how a file is decoded.
-pub const AUDIO_EXTENSIONS: [&str; 18] = [
-    "wav", "wave", "flac", "mp3", "mp2", "ogg", "oga", "opus", "m4a", "m4b", "mp4", "aac", "alac", "aif", "aiff", "aifc",
-    "caf", "mka",
-];
-
 /// The files of a folder.
 pub struct Listing {
     /// Paths below the folder, in byte order; each file once, however many links lead to it.
@@ -25,7 +19,8 @@ pub struct Listing {
 /// are passed over.
 pub fn walk(root: &Path, extensions: &[&str], flat: bool) -> Result<Listing, DatasetError> {
     let inside = fs::canonicalize(root).map_err(DatasetError::io(root))?;
-    let mut walk = Walk { inside, extensions, files: Vec::new(), seen: HashSet::new(), folders: Vec::new(), links: Vec::new() };
+    let mut walk =
+        Walk { inside, extensions, files: Vec::new(), seen: HashSet::new(), folders: Vec::new(), links: Vec::new() };
     walk.seen.insert(walk.inside.clone());
     walk.folders.push((PathBuf::new(), walk.inside.clone()));
     let mut unfollowed = Vec::new();
@@ -108,6 +103,8 @@ impl Walk<'_> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use nocturne_vocoder::audio::READS;
+
     use super::*;
 
     fn touch(root: &Path, names: &[&str]) {
@@ -125,9 +122,9 @@ mod tests {
     fn sorted_recursive_and_flat() {
         let root = tempfile::tempdir().unwrap();
         touch(root.path(), &["b.WAV", "a/z.mp3", "a/.hidden.mp3", ".trash/x.wav", "a.flac", "notes.txt", "a b/c.opus"]);
-        let all = walk(root.path(), &AUDIO_EXTENSIONS, false).unwrap();
+        let all = walk(root.path(), &READS, false).unwrap();
         assert_eq!(names(&all), ["a b/c.opus", "a.flac", "a/z.mp3", "b.WAV"]);
-        let flat = walk(root.path(), &AUDIO_EXTENSIONS, true).unwrap();
+        let flat = walk(root.path(), &READS, true).unwrap();
         assert_eq!(names(&flat), ["a.flac", "b.WAV"]);
     }
 
@@ -145,14 +142,18 @@ mod tests {
         symlink(outside.path().join("secret.wav"), root.path().join("out.wav")).unwrap();
         symlink(outside.path().join("more"), root.path().join("out")).unwrap();
         symlink("nowhere.wav", root.path().join("gone.wav")).unwrap();
-        let listing = walk(root.path(), &AUDIO_EXTENSIONS, false).unwrap();
+        let listing = walk(root.path(), &READS, false).unwrap();
         assert_eq!(names(&listing), ["linked/three.wav", "real/deep/two.wav", "real/one.wav"]);
         let unfollowed: Vec<_> = listing.unfollowed.iter().map(|(name, why)| (name.to_str().unwrap(), *why)).collect();
         assert_eq!(
             unfollowed,
-            [("gone.wav", "a link to nothing"), ("out", "a link out of the folder"), ("out.wav", "a link out of the folder")]
+            [
+                ("gone.wav", "a link to nothing"),
+                ("out", "a link out of the folder"),
+                ("out.wav", "a link out of the folder")
+            ]
         );
-        let flat = walk(root.path(), &AUDIO_EXTENSIONS, true).unwrap();
+        let flat = walk(root.path(), &READS, true).unwrap();
         assert_eq!(names(&flat), ["again.wav"]);
     }
 }

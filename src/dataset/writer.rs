@@ -43,11 +43,12 @@ impl Writer {
         let schema = content.schema();
         let spool = Spool::open(&job.folder, &schema, max_shard_bytes, job.at.shard, job.at.shard_bytes)?;
         let skipped_path = job.skipped_path();
-        let skipped = OpenOptions::new().create(true).truncate(false).write(true).open(&skipped_path).and_then(|mut file| {
-            file.set_len(job.at.skipped_bytes)?;
-            file.seek(SeekFrom::End(0))?;
-            Ok(file)
-        });
+        let skipped =
+            OpenOptions::new().create(true).truncate(false).write(true).open(&skipped_path).and_then(|mut file| {
+                file.set_len(job.at.skipped_bytes)?;
+                file.seek(SeekFrom::End(0))?;
+                Ok(file)
+            });
         let skipped = skipped.map_err(DatasetError::io(&skipped_path))?;
         Ok(Self { schema, spool, skipped, skipped_path, pending: Vec::new(), pending_bytes: 0, now: job.at })
     }
