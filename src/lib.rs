@@ -5,6 +5,8 @@
 
 pub mod cli;
 pub mod config;
+pub mod dataset;
+pub mod files;
 pub mod interrupt;
 pub mod npy;
 pub mod progress;
