@@ -6,9 +6,10 @@
 pub mod cli;
 pub mod config;
 pub mod dataset;
-pub mod files;
 pub mod interrupt;
+pub mod jobs;
 pub mod npy;
+pub mod pipeline;
 pub mod progress;
 pub mod report;
 pub mod representation;

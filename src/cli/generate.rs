@@ -103,9 +103,9 @@ impl Generate {
 }
 
 fn read_noise(path: &Path) -> Result<Array4<f32>, Failure> {
-    let array = npy::read_f32(path).map_err(Failure::usage)?;
-    let found = format!("{:?}", array.shape());
-    array.into_dimensionality().map_err(|_| {
-        Failure::arguments(format!("`{}` has shape {found}, expected [N, channel, mel, frame]", path.display()))
-    })
+    let npy::Array { shape, values } = npy::read::<f32>(path).map_err(Failure::usage)?;
+    let wrong =
+        || Failure::arguments(format!("`{}` has shape {shape:?}, expected [N, channel, mel, frame]", path.display()));
+    let &[items, channels, bands, frames] = shape.as_slice() else { return Err(wrong()) };
+    Array4::from_shape_vec((items, channels, bands, frames), values).map_err(|_| wrong())
 }

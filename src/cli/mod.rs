@@ -2,8 +2,12 @@
 
 mod doctor;
 mod failure;
+mod generate;
 mod global;
 mod output;
+mod prepare;
+mod train;
+mod values;
 
 pub use failure::{Failure, Outcome};
 pub use global::Global;
@@ -24,6 +28,12 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Turn a folder of recordings into a mel dataset
+    Prepare(Box<prepare::Prepare>),
+    /// Train a network on a mel dataset
+    Train(train::Train),
+    /// Make new mels, pictures and audio with a trained model
+    Generate(generate::Generate),
     /// What devices and codecs this machine has
     Doctor(doctor::Doctor),
 }
@@ -41,6 +51,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Outcome {
     };
     let output = Output::new(&cli.global);
     let result = match cli.command {
+        Command::Prepare(command) => command.run(&cli.global, &output),
+        Command::Train(command) => command.run(&cli.global, &output),
+        Command::Generate(command) => command.run(&cli.global, &output),
         Command::Doctor(command) => command.run(&cli.global, &output),
     };
     result.unwrap_or_else(|failure| {

@@ -1,5 +1,9 @@
 //! Experiments: what a YAML file in `configs/` may say, and how flags are laid over it.
 
+mod experiment;
 mod layers;
+mod resolved;
 
+pub use experiment::{DataSettings, Experiment};
 pub use layers::{ConfigError, Layers};
+pub use resolved::write_resolved;

@@ -1,9 +1,9 @@
 //! The job of `nocturne generate`: mels, pictures and audio of a trained model, in a folder.
 
-use super::{ModelFolder, SampleError, SamplingSettings, initial_noise, sample_mels};
+use super::{ModelFolder, SampleError, SamplingSettings, drawn_noise, sample_mels};
+use crate::dataset::Picture;
 use crate::npy::{self, NpyError};
-use crate::picture;
-use crate::representation::{Representation, RepresentationError};
+use crate::representation::{Representation, RepresentationError, picture};
 use burn::tensor::Device;
 use ndarray::{Array4, ArrayView2, s};
 use nocturne_models::files::write_atomically;
@@ -163,14 +163,6 @@ pub fn generate(job: Generation<'_>, mut on_step: impl FnMut(u64, u64)) -> Resul
     Ok(Generated { clips, sampling, vocoder })
 }
 
-fn drawn_noise(seed: u64, items: std::ops::Range<usize>, shape: [usize; 3]) -> Array4<f32> {
-    let mut noise = Array4::zeros((items.len(), shape[0], shape[1], shape[2]));
-    for (mut slot, index) in noise.outer_iter_mut().zip(items) {
-        slot.assign(&initial_noise(seed, index, shape));
-    }
-    noise
-}
-
 struct OutputFolder<'a>(&'a Path);
 
 impl<'a> OutputFolder<'a> {
@@ -206,8 +198,8 @@ impl<'a> OutputFolder<'a> {
         };
         let (bands, frames) = mel.dim();
         let values: Vec<f32> = mel.iter().copied().collect();
-        npy::write_f32(&self.0.join(&clip.mel), &[1, bands, frames], &values)?;
-        let png = picture::encode(&crate::representation::picture(mel), frames, bands);
+        npy::write::<f32>(&self.0.join(&clip.mel), &[1, bands, frames], &values)?;
+        let png = Picture { width: frames, height: bands, pixels: picture(mel) }.to_png();
         self.write(&clip.image.to_string_lossy(), &png)?;
         Audio { sample_rate, channels: vec![samples] }.write(&self.0.join(&clip.audio))?;
         Ok(clip)

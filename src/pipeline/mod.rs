@@ -6,4 +6,4 @@ mod sampling;
 
 pub use generate::{Clip, GenerateError, Generated, Generation, generate};
 pub use model_folder::{ModelFolder, ModelFolderError};
-pub use sampling::{SampleError, SamplingSettings, Scheduler, initial_noise, sample_mels};
+pub use sampling::{SampleError, SamplingSettings, Scheduler, drawn_noise, sample_mels};

@@ -1,13 +1,12 @@
 //! New mels from a network, in batches that do not change the result.
 
 use burn::tensor::{Device, Tensor, TensorData};
-use ndarray::{Array3, Array4, s};
-use nocturne_models::diffusion::{
-    Denoiser, DiffusionError, NoiseSchedule, Sampler, SamplerKind, SchedulerConfig, sample,
-};
+use ndarray::{Array4, s};
+use nocturne_models::diffusion::{Denoiser, DiffusionError, NoiseSchedule, Sampler, SamplerKind, SchedulerConfig};
 use nocturne_models::random::Random;
 use nocturne_models::unet::UNet2D;
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use thiserror::Error;
 
@@ -75,13 +74,18 @@ pub enum SampleError {
     Device(String),
 }
 
-/// The N(0, 1) that mel `index` of a seed starts from.
+/// The N(0, 1) that the mels of a seed start from; each is drawn from a stream of its own.
 ///
 /// # Shapes
-/// - output: `[channel, mel, frame]`
-pub fn initial_noise(seed: u64, index: usize, [channels, bands, frames]: [usize; 3]) -> Array3<f32> {
-    let values = Random::new(seed, "noise", index as u64).normal(channels * bands * frames);
-    Array3::from_shape_vec((channels, bands, frames), values).unwrap_or_default()
+/// - `shape`: `[channel, mel, frame]`
+/// - output: `[item, channel, mel, frame]`
+pub fn drawn_noise(seed: u64, items: Range<usize>, [channels, bands, frames]: [usize; 3]) -> Array4<f32> {
+    let mut noise = Array4::zeros((items.len(), channels, bands, frames));
+    for (mut slot, index) in noise.outer_iter_mut().zip(items) {
+        let values = Random::new(seed, "noise", index as u64).normal(slot.len());
+        slot.iter_mut().zip(values).for_each(|(slot, value)| *slot = value);
+    }
+    noise
 }
 
 /// Samples one mel for each `noise`, the first of them mel number `first`.
@@ -118,15 +122,17 @@ pub fn sample_mels(
         let mut streams: Vec<Random> = (0..batch)
             .map(|item| Random::new(settings.seed, "step noise", (first + start + item) as u64))
             .collect();
-        let step_noise =
-            |_| upload(streams.iter_mut().flat_map(|stream| stream.normal(channels * bands * frames)).collect());
-        let state = upload(part.iter().copied().collect());
-        let result = sample(&sampler, &denoiser, state, step_noise, |_, _| {
+        let mut step_noise =
+            || upload(streams.iter_mut().flat_map(|stream| stream.normal(channels * bands * frames)).collect());
+        let mut state = upload(part.iter().copied().collect());
+        for step in sampler.steps() {
+            if stop.load(Ordering::Relaxed) {
+                return Err(SampleError::Interrupted);
+            }
+            state = sampler.step(&denoiser, state, step, &mut step_noise);
             on_step();
-            !stop.load(Ordering::Relaxed)
-        });
-        let result = result.ok_or(SampleError::Interrupted)?;
-        let values = result.into_data().try_to_vec::<f32>().map_err(|error| SampleError::Device(format!("{error:?}")))?;
+        }
+        let values = state.into_data().try_to_vec::<f32>().map_err(|error| SampleError::Device(format!("{error:?}")))?;
         if let Some(broken) = values.iter().position(|value| !value.is_finite()) {
             return Err(SampleError::NotFinite { index: first + start + broken / (channels * bands * frames) });
         }
