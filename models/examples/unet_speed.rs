@@ -37,8 +37,7 @@ fn main() {
     report("forward", rounds, || {
         unet.forward(sample(&device), timesteps(&device)).into_data();
     });
-    let device = device.autodiff();
-    let unet = unet.train();
+    let (device, unet) = (device.clone().autodiff(), unet.clone().train());
     report("forward and backward", rounds, || {
         let output = unet.forward(sample(&device), timesteps(&device));
         let loss = (output - sample(&device)).square().mean();

@@ -141,9 +141,9 @@ mod tests {
     fn seek_returns_to_any_word() {
         let mut random = Random::new(7, "test", 3);
         let words: Vec<u32> = (0..23).map(|_| random.next_u32()).collect();
-        for position in 0..23 {
+        for (position, word) in words.into_iter().enumerate() {
             random.seek(position as u64);
-            assert_eq!(random.next_u32(), words[position]);
+            assert_eq!(random.next_u32(), word);
         }
     }
 

@@ -47,7 +47,7 @@ fn saved_weights_load_again() {
     let values = |module: &Small| {
         let mut all = Vec::new();
         parameters::visit(module, |name, shape, values| {
-            all.push((name.to_owned(), shape.to_vec(), values.into_data()))
+            all.push((name.to_owned(), shape.to_vec(), values.into_data()));
         });
         all
     };

@@ -156,7 +156,7 @@ impl UNet2DConfig {
         }
         let levels = self.block_out_channels.len();
         // 2^16 pixels become one after sixteen halvings.
-        check("block_out_channels", (1..=16).contains(&levels), &levels, "1 to 16 entries")?;
+        check("block_out_channels", (1..=16).contains(&levels), levels, "1 to 16 entries")?;
         for (field, types) in [("down_block_types", &self.down_block_types), ("up_block_types", &self.up_block_types)] {
             let expected = format!("{levels} entries, as block_out_channels has");
             check(field, types.len() == levels, format_args!("{} entries", types.len()), expected)?;
