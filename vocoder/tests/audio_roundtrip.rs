@@ -8,8 +8,7 @@ use nocturne_vocoder::audio::{Audio, AudioError, SampleFormat, decode};
 
 fn noise(sample_rate: u32, channels: usize, frames: usize) -> Audio {
     let mut random = Random::new(1, "test", 0);
-    let channels =
-        (0..channels).map(|_| (0..frames).map(|_| random.uniform() as f32 * 2.0 - 1.0).collect()).collect();
+    let channels = (0..channels).map(|_| (0..frames).map(|_| random.uniform() as f32 * 2.0 - 1.0).collect()).collect();
     Audio { sample_rate, channels }
 }
 

@@ -4,6 +4,7 @@
 //! multiplied by it when written, so that reading and writing an integer file gives back the same integers.
 
 mod decode;
+mod edit_list;
 mod encode;
 mod error;
 mod loudness;
