@@ -97,7 +97,7 @@ fn the_extension_does_not_matter() {
 /// A truncated file keeps what it has, and says so.
 #[test]
 fn a_truncated_file_keeps_its_beginning() {
-    for name in ["native.flac", "pcm24.wav", "vorbis.ogg", "stereo.opus", "lame.mp3"] {
+    for name in ["native.flac", "pcm24.wav", "stereo.opus", "lame.mp3"] {
         let whole = Audio::decode(&fixture(name)).unwrap();
         let mut bytes = std::fs::read(fixture(name)).unwrap();
         bytes.truncate(bytes.len() * 3 / 4);
