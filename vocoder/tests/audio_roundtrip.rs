@@ -67,7 +67,9 @@ fn every_wav_depth_is_read() {
             hound::WavSpec { channels: 1, sample_rate: 8000, bits_per_sample, sample_format: hound::SampleFormat::Int };
         let values = [-full, -full / 2.0, 0.0, full / 4.0, full - 1.0];
         let mut writer = hound::WavWriter::create(&path, spec).unwrap();
-        values.iter().for_each(|value| writer.write_sample(*value as i32).unwrap());
+        for value in values {
+            writer.write_sample(value as i32).unwrap();
+        }
         writer.finalize().unwrap();
         let read = Audio::decode(&path).unwrap();
         for (found, value) in read.channels[0].iter().zip(values) {
@@ -81,7 +83,9 @@ fn every_wav_depth_is_read() {
 fn double_precision_wav_is_read() {
     let samples = [0.25f64, -0.5, 1.5];
     let mut data = Vec::new();
-    samples.iter().for_each(|sample| data.extend(sample.to_le_bytes()));
+    for sample in samples {
+        data.extend(sample.to_le_bytes());
+    }
     let mut bytes = b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0\x03\0\x01\0".to_vec();
     bytes.extend(44_100u32.to_le_bytes());
     bytes.extend((44_100u32 * 8).to_le_bytes());

@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
+use symphonia::core::audio::Channels;
 use symphonia::core::codecs::CodecParameters;
 use symphonia::core::codecs::audio::well_known::CODEC_ID_OPUS;
 use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder, AudioDecoderOptions};
@@ -264,7 +265,7 @@ fn make_decoder(track: &Track, path: &Path) -> Result<Box<dyn AudioDecoder>, Aud
 
 /// Decoders size their buffers by these numbers, so they are checked first.
 fn check_parameters(parameters: &AudioCodecParameters, path: &Path) -> Result<(), AudioError> {
-    let channels = parameters.channels.as_ref().map_or(1, |channels| channels.count());
+    let channels = parameters.channels.as_ref().map_or(1, Channels::count);
     check_layout(parameters.sample_rate.unwrap_or(1), channels, path)?;
     let frames = parameters.max_frames_per_packet.unwrap_or(0).max(parameters.frames_per_block.unwrap_or(0));
     if frames.saturating_mul(channels as u64) > MAX_PACKET_SAMPLES {
