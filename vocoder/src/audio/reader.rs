@@ -13,8 +13,9 @@ use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder, AudioDe
 use symphonia::core::codecs::registry::CodecRegistry;
 use symphonia::core::errors::Error;
 use symphonia::core::formats::probe::Hint;
-use symphonia::core::formats::{FormatReader, Track, TrackType};
-use symphonia::core::io::{MediaSource, MediaSourceStream};
+use symphonia::core::formats::{FormatOptions, FormatReader, Track, TrackType};
+use symphonia::core::io::{MediaSource, MediaSourceStream, MediaSourceStreamOptions};
+use symphonia::core::meta::MetadataOptions;
 
 use super::decode::guard;
 use super::opus::OpusDecoder;
@@ -113,9 +114,9 @@ impl Reader {
         let edit = if head.get(4..8) == Some(b"ftyp") { edit_list::first_sample(source.as_mut()) } else { None };
         source.seek(SeekFrom::Start(0)).map_err(unreadable)?;
 
-        let stream = MediaSourceStream::new(source, Default::default());
+        let stream = MediaSourceStream::new(source, MediaSourceStreamOptions::default());
         let format = symphonia::default::get_probe()
-            .probe(&Hint::new(), stream, Default::default(), Default::default())
+            .probe(&Hint::new(), stream, FormatOptions::default(), MetadataOptions::default())
             .map_err(|error| match error {
                 Error::IoError(source) if source.kind() != ErrorKind::UnexpectedEof => unreadable(source),
                 error if has_known_signature(&head) => classify(path, &error),
