@@ -55,6 +55,10 @@ def main():
             "layer2.mp2": ["-c:a", "mp2", "-b:a", "128k"],
         }.items():
             ffmpeg("-i", stereo, *exact, *options, OUT / name)
+            if name == "vorbis.ogg":  # ffmpeg drops its first 128 samples; libsndfile decodes with libvorbis
+                samples, rate = soundfile.read(OUT / name)
+                soundfile.write(OUT / f"{name}.expected.flac", samples, rate, subtype="PCM_16")
+                continue
             ffmpeg("-i", OUT / name, *exact, "-sample_fmt", "s16", OUT / f"{name}.expected.flac")
         for name, source, options in [
             ("stereo.opus", "48000-2.wav", ["--bitrate", "64"]),

@@ -60,7 +60,7 @@ def main():
                     start = perf_counter()
                     theirs = soxr.resample(mono, rate, target, quality="HQ")
                     best = min(best, perf_counter() - start)
-                length = int(np.ceil(len(mono) * target / rate))
+                length = int(np.ceil(len(mono) * (target / rate)))
                 assert len(ours) == length, (file, target, len(ours), length)
                 theirs = librosa.util.fix_length(theirs, size=length)
                 times[0] += json.loads(run.stdout)["resample_seconds"]

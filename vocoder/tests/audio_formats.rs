@@ -49,13 +49,24 @@ fn mp3_is_gapless_and_agrees_with_ffmpeg() {
 }
 
 #[test]
-fn vorbis_agrees_with_ffmpeg() {
+fn vorbis_agrees_with_libvorbis() {
     agrees("vorbis.ogg", 1.2 / 32_768.0);
 }
 
 #[test]
 fn mpeg_layer_2_agrees_with_ffmpeg() {
     agrees("layer2.mp2", 1.2 / 32_768.0);
+}
+
+/// The edit list drops the priming samples. ffmpeg's decoder and ours differ in rounding only.
+#[test]
+fn aac_agrees_with_ffmpeg() {
+    let found = decode(&fixture("aac.m4a")).unwrap();
+    assert_eq!(found.warnings, []);
+    // The 0.3 s that were encoded; ffmpeg leaves the padding of the last packet on.
+    assert_eq!(found.audio.frames(), 13_230);
+    let expected = Audio::decode(&fixture("aac.m4a.expected.flac")).unwrap();
+    assert!(difference(&found.audio, &expected, 0) <= 1.2 / 32_768.0);
 }
 
 #[test]
@@ -86,7 +97,7 @@ fn the_extension_does_not_matter() {
 /// A truncated file keeps what it has, and says so.
 #[test]
 fn a_truncated_file_keeps_its_beginning() {
-    for name in ["native.flac", "pcm24.wav", "pcm.aiff", "vorbis.ogg", "stereo.opus", "lame.mp3"] {
+    for name in ["native.flac", "pcm24.wav", "stereo.opus", "lame.mp3"] {
         let whole = Audio::decode(&fixture(name)).unwrap();
         let mut bytes = std::fs::read(fixture(name)).unwrap();
         bytes.truncate(bytes.len() * 3 / 4);

@@ -4,13 +4,14 @@
 //!
 //! * What a header claims allocates nothing; memory grows with what is decoded, up to [`MAX_SAMPLES`].
 //! * Encoder delay and padding are cut where the file tells them: LAME and Xing headers of mp3, granule positions of
-//!   Ogg (Vorbis, Opus, FLAC), pre-skip of Opus. The edit lists of mp4 are not followed: AAC in m4a keeps the
-//!   encoder's priming samples, usually 1024 or 2112, at its start.
+//!   Ogg (Vorbis, Opus, FLAC), pre-skip of Opus, the first edit and the duration of mp4. Raw AAC (ADTS) tells
+//!   nothing and keeps the encoder's priming samples, usually 1024 or 2112.
 //! * A packet that does not decode is left out and the rest moves up, as ffmpeg does; it is told as
 //!   [`Warning::Skipped`]. When more packets fail than decode, the file is [`AudioError::Damaged`].
 //! * A file that ends too early keeps what it has, told as [`Warning::Truncated`].
-//! * A rate or channel count that changes for good within a file is [`AudioError::Unsupported`]. Chained Ogg files
-//!   of one rate and channel count are joined.
+//! * A rate or channel count that changes for good within a file is [`AudioError::Unsupported`]; of mp3 files one
+//!   after the other, those of another rate are [`Warning::Skipped`]. Chained Ogg files of one rate and channel count
+//!   are joined.
 //! * A NaN or infinite sample makes the file [`AudioError::Damaged`], as librosa refuses it: in training it would
 //!   spread over everything. Finite samples beyond full scale are kept.
 //! * HE-AAC decodes as its AAC-LC core, at half the rate: the decoder knows no spectral band replication.
@@ -120,7 +121,8 @@ fn read_all(source: Box<dyn MediaSource>, path: &Path, max_samples: u64) -> Resu
     }
 
     let mut warnings = Vec::new();
-    let claimed = info.frames.filter(|claimed| *claimed > frames);
+    let slack = if reader.counts_frames() { 0 } else { info.frames.unwrap_or(0) / 50 };
+    let claimed = info.frames.filter(|claimed| *claimed > frames + slack);
     if cut.is_some() || (bad == 0 && claimed.is_some()) {
         warnings.push(Warning::Truncated { frames, claimed });
     }

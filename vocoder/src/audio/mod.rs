@@ -4,6 +4,7 @@
 //! multiplied by it when written, so that reading and writing an integer file gives back the same integers.
 
 mod decode;
+mod edit_list;
 mod encode;
 mod error;
 mod loudness;
@@ -70,12 +71,15 @@ impl Audio {
         }
         if !others.is_empty() {
             let scale = 1.0 / self.channels.len() as f32;
-            mix.iter_mut().for_each(|sample| *sample *= scale);
+            for sample in &mut mix {
+                *sample *= scale;
+            }
         }
         mix
     }
 
     /// The same sound at another rate; see [`resample`] for quality and length.
+    #[must_use]
     pub fn resample(&self, sample_rate: u32) -> Self {
         let channels = self.channels.iter().map(|channel| resample(channel, self.sample_rate, sample_rate)).collect();
         Self { sample_rate, channels }

@@ -154,7 +154,9 @@ impl AudioDecoder for OpusDecoder {
         let frames = self.state.decode(packet.data, &mut self.pcm)?;
         let pcm = &mut self.pcm[..frames * self.head.channels];
         if self.head.gain != 1.0 {
-            pcm.iter_mut().for_each(|sample| *sample *= self.head.gain);
+            for sample in &mut *pcm {
+                *sample *= self.head.gain;
+            }
         }
         self.buffer.render_uninit(Some(frames));
         for (channel, plane) in self.buffer.iter_planes_mut().enumerate() {

@@ -2,20 +2,24 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
+use symphonia::core::audio::Channels;
 use symphonia::core::codecs::CodecParameters;
+use symphonia::core::codecs::audio::well_known::CODEC_ID_OPUS;
 use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder, AudioDecoderOptions};
 use symphonia::core::codecs::registry::CodecRegistry;
 use symphonia::core::errors::Error;
 use symphonia::core::formats::probe::Hint;
-use symphonia::core::formats::{FormatReader, Track, TrackType};
-use symphonia::core::io::{MediaSource, MediaSourceStream};
+use symphonia::core::formats::{FormatOptions, FormatReader, Track, TrackType};
+use symphonia::core::io::{MediaSource, MediaSourceStream, MediaSourceStreamOptions};
+use symphonia::core::meta::MetadataOptions;
 
-use super::AudioError;
 use super::decode::guard;
 use super::opus::OpusDecoder;
+use super::{AudioError, edit_list};
 
 /// Rates above this are taken for a lie of the header.
 const MAX_SAMPLE_RATE: u32 = 768_000;
@@ -89,6 +93,9 @@ pub(super) struct Reader {
     decoder: Box<dyn AudioDecoder>,
     track: u32,
     claimed_frames: Option<u64>,
+    /// What mp4 says is to be heard of the decoded frames, and how many have been decoded.
+    heard: Range<u64>,
+    position: u64,
     stray_packets: usize,
     first_problem: Option<String>,
     /// Known once the first packet is decoded: headers lie, and some codecs' say nothing.
@@ -104,11 +111,12 @@ impl Reader {
         if head.is_empty() {
             return Err(AudioError::Empty { path: path.to_owned() });
         }
+        let edit = if head.get(4..8) == Some(b"ftyp") { edit_list::first_sample(source.as_mut()) } else { None };
         source.seek(SeekFrom::Start(0)).map_err(unreadable)?;
 
-        let stream = MediaSourceStream::new(source, Default::default());
+        let stream = MediaSourceStream::new(source, MediaSourceStreamOptions::default());
         let format = symphonia::default::get_probe()
-            .probe(&Hint::new(), stream, Default::default(), Default::default())
+            .probe(&Hint::new(), stream, FormatOptions::default(), MetadataOptions::default())
             .map_err(|error| match error {
                 Error::IoError(source) if source.kind() != ErrorKind::UnexpectedEof => unreadable(source),
                 error if has_known_signature(&head) => classify(path, &error),
@@ -118,7 +126,17 @@ impl Reader {
             path: path.to_owned(),
             what: format!("a {} file without an audio track of a known codec", format.format_info().long_name),
         })?;
-        let (id, claimed_frames) = (track.id, track.num_frames);
+        let id = track.id;
+        let mut claimed_frames = claimed_frames(track);
+        let mut heard = 0..u64::MAX;
+        if let (Some((start, scale)), Some(frames), Some(CodecParameters::Audio(parameters))) =
+            (edit, claimed_frames, &track.codec_params)
+            && parameters.sample_rate == Some(scale)
+            && start < frames
+        {
+            heard = start..frames;
+            claimed_frames = Some(frames - start);
+        }
         let decoder = make_decoder(track, path)?;
         Ok(Self {
             path: path.to_owned(),
@@ -126,6 +144,8 @@ impl Reader {
             decoder,
             track: id,
             claimed_frames,
+            heard,
+            position: 0,
             stray_packets: 0,
             first_problem: None,
             info: None,
@@ -165,6 +185,7 @@ impl Reader {
             check_layout(sample_rate, channels, &self.path)?;
             self.info = Some(Info { sample_rate, channels, frames: self.claimed_frames });
             decoded.copy_to_vecs_planar(block);
+            self.keep_heard(block);
             return Ok(Step::Samples);
         };
         if (info.sample_rate, info.channels) != (sample_rate, channels) {
@@ -180,7 +201,26 @@ impl Reader {
         }
         self.stray_packets = 0;
         decoded.copy_to_vecs_planar(block);
+        self.keep_heard(block);
         Ok(Step::Samples)
+    }
+
+    fn keep_heard(&mut self, block: &mut [Vec<f32>]) {
+        let frames = block.first().map_or(0, Vec::len) as u64;
+        let within = |position: u64| position.saturating_sub(self.position).min(frames) as usize;
+        let (start, end) = (within(self.heard.start), within(self.heard.end));
+        self.position += frames;
+        if (start, end as u64) != (0, frames) {
+            for channel in block {
+                channel.truncate(end);
+                channel.drain(..start.min(end));
+            }
+        }
+    }
+
+    /// Whether the container counts its frames, and does not estimate them from its bytes.
+    pub fn counts_frames(&self) -> bool {
+        !matches!(self.format.format_info().short_name, "mp1" | "mp2" | "mp3" | "aac")
     }
 
     /// The error for a file that gave no samples.
@@ -204,6 +244,15 @@ impl Reader {
     }
 }
 
+/// The frames that the container claims to be heard. Ogg gives the position of its last frame, which counts frames
+/// cut from the start of a recorded broadcast and, for Opus, the pre-skip.
+fn claimed_frames(track: &Track) -> Option<u64> {
+    let is_opus = matches!(&track.codec_params, Some(CodecParameters::Audio(audio)) if audio.codec == CODEC_ID_OPUS);
+    let pre_skip = if is_opus { track.delay.unwrap_or(0) } else { 0 };
+    let before = u64::try_from(track.start_ts.get()).unwrap_or(0) + u64::from(pre_skip);
+    track.num_frames.map(|frames| frames.saturating_sub(before))
+}
+
 fn make_decoder(track: &Track, path: &Path) -> Result<Box<dyn AudioDecoder>, AudioError> {
     let Some(CodecParameters::Audio(parameters)) = &track.codec_params else {
         let what = "an audio track without codec parameters".to_owned();
@@ -217,7 +266,7 @@ fn make_decoder(track: &Track, path: &Path) -> Result<Box<dyn AudioDecoder>, Aud
 
 /// Decoders size their buffers by these numbers, so they are checked first.
 fn check_parameters(parameters: &AudioCodecParameters, path: &Path) -> Result<(), AudioError> {
-    let channels = parameters.channels.as_ref().map_or(1, |channels| channels.count());
+    let channels = parameters.channels.as_ref().map_or(1, Channels::count);
     check_layout(parameters.sample_rate.unwrap_or(1), channels, path)?;
     let frames = parameters.max_frames_per_packet.unwrap_or(0).max(parameters.frames_per_block.unwrap_or(0));
     if frames.saturating_mul(channels as u64) > MAX_PACKET_SAMPLES {

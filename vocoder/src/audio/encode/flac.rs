@@ -32,8 +32,11 @@ pub(super) fn write(audio: &Audio, file: &mut dyn Output, path: &Path, format: S
     let config = Encoder::default().into_verified().map_err(|(_, error)| failed(error.to_string()))?;
     let samples: Vec<i32> = interleaved(audio).map(|sample| to_integer(sample, bits)).collect();
     let source = MemSource::from_samples(&samples, channels, bits as usize, audio.sample_rate as usize);
-    let stream = flacenc::encode_with_fixed_block_size(&config, source, config.block_size)
+    let mut stream = flacenc::encode_with_fixed_block_size(&config, source, config.block_size)
         .map_err(|error| failed(error.to_string()))?;
+    // RFC 9639 §8.2 leaves the last block out of these sizes; flacenc counts it, and decoders refuse less than 16.
+    let block = config.block_size;
+    stream.stream_info_mut().set_block_sizes(block, block).map_err(|error| failed(error.to_string()))?;
     let mut bytes = ByteSink::new();
     stream.write(&mut bytes).map_err(|error| failed(error.to_string()))?;
     file.write_all(bytes.as_slice()).map_err(unwritable(path))

@@ -10,6 +10,9 @@ use shine_rs::{Mp3Encoder, Mp3EncoderConfig, StereoMode};
 use super::{Output, cannot, interleaved, to_integer, unwritable};
 use crate::audio::{Audio, AudioError};
 
+/// Samples of each channel in the longest frame.
+const MAX_FRAME: usize = 1152;
+
 pub(super) fn write(audio: &Audio, file: &mut dyn Output, path: &Path) -> Result<(), AudioError> {
     let channels = audio.channels.len();
     if channels > 2 {
@@ -27,7 +30,10 @@ pub(super) fn write(audio: &Audio, file: &mut dyn Output, path: &Path) -> Result
         .channels(channels as u8)
         .stereo_mode(if channels == 1 { StereoMode::Mono } else { StereoMode::Stereo });
     let mut encoder = Mp3Encoder::new(config).map_err(|error| cannot(path, error.to_string()))?;
-    let samples: Vec<i16> = interleaved(audio).map(|sample| to_integer(sample, 16) as i16).collect();
+    let mut samples: Vec<i16> = interleaved(audio).map(|sample| to_integer(sample, 16) as i16).collect();
+    // Shine drops what does not fill a frame, and the last frame's sound comes out with the one after it.
+    let frame = MAX_FRAME * channels;
+    samples.resize((samples.len().div_ceil(frame) + 1) * frame, 0);
     for frame in encoder.encode_interleaved(&samples).map_err(|error| cannot(path, error.to_string()))? {
         file.write_all(&frame).map_err(unwritable(path))?;
     }

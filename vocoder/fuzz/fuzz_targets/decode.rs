@@ -1,0 +1,23 @@
+//! Any bytes decode to a sound or to a typed error, without a panic and without using memory that a header claims.
+//!
+//! `cargo +nightly fuzz run decode -- -rss_limit_mb=1024 -max_len=65536`, with the files of
+//! `tests/fixtures/audio` as a first corpus.
+#![no_main]
+
+use std::path::Path;
+use std::sync::Once;
+
+use libfuzzer_sys::fuzz_target;
+use nocturne_vocoder::audio::decode_bytes;
+
+/// libfuzzer's panic hook aborts even on panics of a decoder that `decode_bytes` turns into errors.
+static QUIET: Once = Once::new();
+
+fuzz_target!(|bytes: &[u8]| {
+    QUIET.call_once(|| std::panic::set_hook(Box::new(|_| {})));
+    if let Ok(decoded) = decode_bytes(bytes.to_vec(), Path::new("fuzz"), 1 << 24) {
+        let channels = &decoded.audio.channels;
+        assert!(!channels.is_empty() && channels.iter().all(|channel| channel.len() == channels[0].len()));
+        assert!(channels.iter().flatten().all(|sample| sample.is_finite()));
+    }
+});
