@@ -6,6 +6,7 @@
 pub mod cli;
 pub mod config;
 pub mod dataset;
+pub mod files;
 pub mod interrupt;
 pub mod jobs;
 pub mod npy;

@@ -3,13 +3,13 @@
 use super::values::{Resolution, method};
 use super::{Failure, Global, Outcome, Output};
 use crate::config::{Experiment, write_resolved};
-use crate::dataset::{self, DatasetError, Format, PrepareOptions, Shard};
+use crate::dataset::{self, DatasetError, Format, PrepareOptions, PrepareReport, Shard};
 use crate::interrupt::stop_flag;
 use crate::progress::clock;
 use crate::representation::MelSpecMethod;
 use clap::Args;
 use serde_json::json;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The command's flags.
 #[derive(Debug, Args)]
@@ -84,10 +84,8 @@ impl Prepare {
         let data = &experiment.data;
         let target = data.dataset.clone().ok_or_else(|| Failure::arguments("`--output-dir` is missing"))?;
         if !self.merge.is_empty() {
-            let slices = dataset::merge(&self.merge, &target, self.overwrite).map_err(Failure::failed)?;
-            let sentence = format!("{slices} slices of {} shards in {}", self.merge.len(), target.display());
-            output.result(&json!({ "dataset": target, "slices": slices }), &sentence);
-            return Ok(Outcome::Done);
+            let report = dataset::merge(&self.merge, &target, self.overwrite).map_err(Failure::failed)?;
+            return Ok(finished(&report, &target, output));
         }
         let input = data.input_dir.clone().ok_or_else(|| Failure::arguments("`--input-dir` is missing"))?;
         let options = PrepareOptions {
@@ -119,18 +117,22 @@ impl Prepare {
             other => other.map_err(Failure::failed)?,
         };
         write_resolved(&target, &experiment).map_err(Failure::failed)?;
-        let mut object = json!(report);
-        object["dataset"] = json!(target);
-        let sentence = format!(
-            "{} slices of {} files ({} of audio) in {}; {} silent slices left out, {} files skipped",
-            report.slices,
-            report.files as u64 - report.skipped.min(report.files as u64),
-            clock(report.seconds),
-            target.display(),
-            report.silent,
-            report.skipped,
-        );
-        output.result(&object, &sentence);
-        Ok(if report.skipped > 0 { Outcome::Skipped } else { Outcome::Done })
+        Ok(finished(&report, &target, output))
     }
+}
+
+fn finished(report: &PrepareReport, target: &Path, output: &Output) -> Outcome {
+    let mut object = json!(report);
+    object["dataset"] = json!(target);
+    let sentence = format!(
+        "{} slices of {} files ({} of audio) in {}; {} silent slices left out, {} files skipped",
+        report.slices,
+        report.files as u64 - report.skipped.min(report.files as u64),
+        clock(report.seconds),
+        target.display(),
+        report.silent,
+        report.skipped,
+    );
+    output.result(&object, &sentence);
+    if report.skipped > 0 { Outcome::Skipped } else { Outcome::Done }
 }

@@ -119,9 +119,8 @@ pub fn sample_mels(
         let (batch, channels, bands, frames) = part.dim();
         let shape = [batch, channels, bands, frames];
         let upload = |values: Vec<f32>| Tensor::<4>::from_data(TensorData::new(values, shape), device);
-        let mut streams: Vec<Random> = (0..batch)
-            .map(|item| Random::new(settings.seed, "step noise", (first + start + item) as u64))
-            .collect();
+        let mut streams: Vec<Random> =
+            (0..batch).map(|item| Random::new(settings.seed, "step noise", (first + start + item) as u64)).collect();
         let mut step_noise =
             || upload(streams.iter_mut().flat_map(|stream| stream.normal(channels * bands * frames)).collect());
         let mut state = upload(part.iter().copied().collect());
@@ -132,7 +131,8 @@ pub fn sample_mels(
             state = sampler.step(&denoiser, state, step, &mut step_noise);
             on_step();
         }
-        let values = state.into_data().try_to_vec::<f32>().map_err(|error| SampleError::Device(format!("{error:?}")))?;
+        let values =
+            state.into_data().try_to_vec::<f32>().map_err(|error| SampleError::Device(format!("{error:?}")))?;
         if let Some(broken) = values.iter().position(|value| !value.is_finite()) {
             return Err(SampleError::NotFinite { index: first + start + broken / (channels * bands * frames) });
         }
