@@ -137,8 +137,6 @@ def nnls():
             solution = librosa.util.nnls(bank, target)
             out[f"{n_mels}.{kind}.mel"] = target
             out[f"{n_mels}.{kind}.error"] = np.sum((bank @ solution - target).astype(np.float64) ** 2, axis=0)
-            if n_mels == 40:
-                out[f"{n_mels}.{kind}.solution"] = solution
     return {name: value.astype(np.float32) for name, value in out.items()}
 
 

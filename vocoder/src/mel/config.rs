@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn slice_sizes_are_the_published_ones() {
-        let size = |x_res, hop_length| MelConfig { x_res, hop_length, ..MelConfig::default() }.slice_size();
+        let size = |x_res, hop_length| MelConfig { hop_length, x_res, ..MelConfig::default() }.slice_size();
         assert_eq!([size(256, 512), size(64, 1024), size(1024, 256)], [131_071, 65_535, 262_143]);
     }
 

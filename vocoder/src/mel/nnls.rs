@@ -170,15 +170,16 @@ impl MelInversion {
     fn start(&self, target: &[[f32; LANES]]) -> Vec<[f32; LANES]> {
         let mut dual: Vec<[f64; LANES]> = target.iter().map(|lanes| lanes.map(f64::from)).collect();
         for band in 1..self.bands {
-            for lane in 0..LANES {
-                dual[band][lane] -= self.multipliers[band] * dual[band - 1][lane];
+            let before = dual[band - 1];
+            for (value, before) in dual[band].iter_mut().zip(before) {
+                *value -= self.multipliers[band] * before;
             }
         }
         for band in (0..self.bands).rev() {
             let above = dual.get(band + 1).copied().unwrap_or_default();
             let multiplier = self.multipliers.get(band + 1).copied().unwrap_or_default();
-            for lane in 0..LANES {
-                dual[band][lane] = dual[band][lane] * self.pivots[band] - multiplier * above[lane];
+            for (value, above) in dual[band].iter_mut().zip(above) {
+                *value = *value * self.pivots[band] - multiplier * above;
             }
         }
         dual.push([0.0; LANES]);

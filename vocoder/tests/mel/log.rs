@@ -13,8 +13,8 @@ fn log_mels_are_those_of_bigvgan() {
         let expected = fixture.matrix(name);
         assert_eq!(ours.dim(), expected.dim(), "{name}");
         for (x, y) in ours.iter().zip(&expected) {
-            // Both transforms round to float32 of the loudest bin, 1e-7; near the floor that is 1e-4 of the value.
-            assert!((x - y).abs() < 2e-4, "{name}: {x} {y}");
+            // Both transforms round to float32 of the loudest bin, 1e-7; near the floor that is 3e-5 of the value.
+            assert!((x - y).abs() < 1e-4, "{name}: {x} {y}");
         }
         compared += 1;
     }

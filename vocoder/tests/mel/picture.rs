@@ -5,7 +5,7 @@ use crate::fixtures::Fixture;
 use crate::signals::signal;
 
 /// Rounding in another order moves a level by less than 1e-3 dB, a three-hundredth of a step of the picture: about one
-/// pixel in a thousand may be off by one. We see one in ten thousand.
+/// pixel in a thousand may be off by one. We see two in ten thousand at most.
 const MAX_PART_OFF: f64 = 0.001;
 
 #[test]
