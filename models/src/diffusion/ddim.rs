@@ -35,7 +35,7 @@ fn noise_share(step: &Step, eta: f64) -> f32 {
 
 /// Refuses an η that is no number, is negative, or that leaves some step a negative share.
 pub(super) fn check_eta(steps: &[Step], eta: f64) -> Result<(), DiffusionError> {
-    if !(eta >= 0.0) {
+    if !(0.0..).contains(&eta) {
         return Err(invalid("eta", eta, "0 (deterministic) to 1 (as DDPM)"));
     }
     let bears = |step: &Step| noise_share(step, eta) >= -ROUNDING * (1.0 - step.alpha_bar_previous);
