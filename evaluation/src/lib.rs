@@ -1,9 +1,10 @@
 //! Embeddings, distances, scores and reports.
 //!
-//! Music becomes vectors ([`pooled_mel`]), a set of vectors becomes its mean and covariance ([`Statistics`]), and two sets
+//! Music becomes vectors ([`pooled_mel::PooledMel`]), a set of vectors becomes its mean and covariance ([`Statistics`]), and two sets
 //! are compared ([`frechet_distance`]). An embedding is `[frame, dim]`.
 
 mod frechet;
+pub mod pooled_mel;
 mod statistics;
 
 pub use frechet::{FrechetError, frechet_distance};

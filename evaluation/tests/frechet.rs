@@ -59,12 +59,8 @@ fn a_set_is_at_no_distance_from_itself() {
 #[test]
 fn matches_what_can_be_worked_out_by_hand() {
     let eye = Array2::<f64>::eye(2);
-    let apart = frechet_distance(
-        array![0.0, 0.0].view(),
-        (&eye * 2.0).view(),
-        array![1.0, 1.0].view(),
-        (&eye * 2.0).view(),
-    );
+    let apart =
+        frechet_distance(array![0.0, 0.0].view(), (&eye * 2.0).view(), array![1.0, 1.0].view(), (&eye * 2.0).view());
     assert!((apart.unwrap() - 2.0).abs() < 1e-12);
     let zero = Array1::<f64>::zeros(2);
     for (a, b) in [(2.0_f64, 3.0_f64), (0.0, 1.0), (1e-8, 1e8)] {
