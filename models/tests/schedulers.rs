@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Tensor, TensorData};
 use nocturne_models::diffusion::{
-    Denoiser, Network, NoiseSchedule, PredictionType, Sampler, SamplerKind, SchedulerConfig, TimestepSpacing, sample,
-    timesteps,
+    BetaSchedule, Denoiser, Network, NoiseSchedule, PredictionType, Sampler, SamplerKind, SchedulerConfig,
+    TimestepSpacing, sample, timesteps,
 };
 use safetensors::SafeTensors;
 use serde::Deserialize;
@@ -84,7 +84,7 @@ impl Network for Sine {
 }
 
 fn host<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    tensor.into_data_as::<f32>().to_vec().unwrap()
+    tensor.into_data_as::<f32>().try_to_vec().unwrap()
 }
 
 /// The largest difference relative to the largest expected magnitude.
@@ -133,13 +133,23 @@ fn trajectories_equal_diffusers() {
     assert!(worst > 0.0, "nothing was compared");
 }
 
+/// Bit for bit where only sums and products are taken; torch's own roots, sines and exponentials are an ulp or two off,
+/// which the running product keeps.
 #[test]
-fn alpha_bar_equals_diffusers_bit_for_bit() {
+fn alpha_bar_equals_diffusers() {
     let tensors = Tensors::open();
     for case in fixtures().cases {
         let config: SchedulerConfig = serde_json::from_value(case.published.clone()).unwrap();
         let (_, expected) = tensors.values(&case.alphas_cumprod);
-        assert_eq!(NoiseSchedule::new(&config).unwrap().alphas_cumprod(), expected, "{}", case.published);
+        let found = NoiseSchedule::new(&config).unwrap();
+        let plain = config.trained_betas.is_some()
+            || matches!(config.beta_schedule, BetaSchedule::Linear | BetaSchedule::ScaledLinear);
+        let tolerance = if plain && !config.rescale_betas_zero_snr { 0.0 } else { 1e-6 };
+        assert_eq!(found.alphas_cumprod().len(), expected.len());
+        for (timestep, (found, expected)) in found.alphas_cumprod().iter().zip(expected).enumerate() {
+            let error = (found - expected).abs();
+            assert!(error <= tolerance * expected, "{timestep}: {found} {expected} {}", case.published);
+        }
     }
 }
 
