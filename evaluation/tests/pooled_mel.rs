@@ -45,11 +45,12 @@ fn hears_pitch_and_level() {
 
 #[test]
 fn hears_the_same_at_any_sample_rate() {
-    let difference = embed(&tone(440.0, 44_100, 3.0)) - embed(&tone(440.0, 16_000, 3.0));
+    let (found, expected) = (embed(&tone(440.0, 44_100, 3.0)), embed(&tone(440.0, 16_000, 3.0)));
     // In the bands that sound; the others hold each resampler's noise floor.
-    let band = (0..PooledMel::DIM).map(|band| difference[(2, band)].abs()).enumerate();
-    let expected = embed(&tone(440.0, 16_000, 3.0));
-    for (band, difference) in band.filter(|(band, _)| expected[(2, *band)] > -3.0) {
+    let sounding: Vec<usize> = (0..PooledMel::DIM).filter(|band| expected[(2, *band)] > -3.0).collect();
+    assert!(!sounding.is_empty());
+    for band in sounding {
+        let difference = (found[(2, band)] - expected[(2, band)]).abs();
         assert!(difference < 0.05, "band {band}: {difference}");
     }
 }
