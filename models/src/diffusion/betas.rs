@@ -49,15 +49,19 @@ fn rescale_zero_terminal_snr(betas: &[f32]) -> Vec<f32> {
     alphas_bar.first().copied().into_iter().chain(ratios).map(|alpha| 1.0 - alpha).collect()
 }
 
-/// `torch.linspace` in 32 bits, which counts from both ends towards the middle.
+/// `torch.linspace` in 32 bits, which counts from both ends towards the middle with one rounding a value.
 fn linspace(start: f64, end: f64, count: usize) -> Vec<f32> {
     let (start, end) = (start as f32, end as f32);
     if count == 1 {
         return vec![start];
     }
     let step = (end - start) / (count - 1) as f32;
-    let at = |index| {
-        if index < count / 2 { start + step * index as f32 } else { end - step * (count - 1 - index) as f32 }
+    let at = |index: usize| {
+        if index < count / 2 {
+            step.mul_add(index as f32, start)
+        } else {
+            (-step).mul_add((count - 1 - index) as f32, end)
+        }
     };
     (0..count).map(at).collect()
 }

@@ -230,7 +230,7 @@ impl SchedulerConfig {
             if !(0.0..=1.0).contains(&self.dynamic_thresholding_ratio) {
                 return Err(invalid("dynamic_thresholding_ratio", self.dynamic_thresholding_ratio, "0 to 1"));
             }
-            if !(self.sample_max_value >= 1.0) {
+            if !(1.0..).contains(&self.sample_max_value) {
                 return Err(invalid("sample_max_value", self.sample_max_value, "at least 1"));
             }
         }

@@ -35,7 +35,7 @@ fn noise_share(step: &Step, eta: f64) -> f32 {
 
 /// Refuses an η that is no number, is negative, or that leaves some step a negative share.
 pub(super) fn check_eta(steps: &[Step], eta: f64) -> Result<(), DiffusionError> {
-    if !(eta >= 0.0) {
+    if !(0.0..).contains(&eta) {
         return Err(invalid("eta", eta, "0 (deterministic) to 1 (as DDPM)"));
     }
     let bears = |step: &Step| noise_share(step, eta) >= -ROUNDING * (1.0 - step.alpha_bar_previous);
@@ -45,7 +45,7 @@ pub(super) fn check_eta(steps: &[Step], eta: f64) -> Result<(), DiffusionError> 
     let limits = steps.iter().map(|step| (largest_eta(step), step.timestep));
     let (largest, timestep) =
         limits.fold((f64::INFINITY, 0), |least, limit| if limit.0 < least.0 { limit } else { least });
-    Err(DiffusionError::EtaTooLarge { eta, timestep, largest: (largest * 1e4).floor() / 1e4 })
+    Err(DiffusionError::EtaTooLarge { eta, timestep, largest: (largest * 1e4 + 0.01).floor() / 1e4 })
 }
 
 /// The η at which a step's noise is all that the next state holds.
