@@ -57,6 +57,7 @@ impl Failure {
     }
 
     /// Adds what to do about it.
+    #[must_use]
     pub fn remedy(mut self, remedy: impl Into<String>) -> Self {
         self.remedy = Some(remedy.into());
         self

@@ -35,7 +35,7 @@ enum Command {
     /// Make new mels, pictures and audio with a trained model
     Generate(generate::Generate),
     /// What devices and codecs this machine has
-    Doctor(doctor::Doctor),
+    Doctor,
 }
 
 /// Runs the command line; the result says how the process ends.
@@ -54,7 +54,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Outcome {
         Command::Prepare(command) => command.run(&cli.global, &output),
         Command::Train(command) => command.run(&cli.global, &output),
         Command::Generate(command) => command.run(&cli.global, &output),
-        Command::Doctor(command) => command.run(&cli.global, &output),
+        Command::Doctor => doctor::run(&cli.global, &output),
     };
     result.unwrap_or_else(|failure| {
         output.failure(&failure);

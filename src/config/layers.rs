@@ -90,6 +90,7 @@ impl Layers {
     }
 
     /// Adds a flag under its dotted key; an absent flag changes nothing.
+    #[must_use]
     pub fn flag<T: Serialize>(mut self, key: &str, value: Option<T>) -> Self {
         if let Some(value) = value.and_then(|value| serde_json::to_value(value).ok()) {
             self.layers.push((format!("the flag for `{key}`"), nest(key, value)));

@@ -206,7 +206,7 @@ impl<'a> OutputFolder<'a> {
     }
 
     fn manifest(&self, clips: &[Clip]) -> Result<(), GenerateError> {
-        let lines: String = clips.iter().map(|clip| format!("{}\n", serde_json::json!(clip))).collect();
-        self.write("manifest.jsonl", lines.as_bytes())
+        let lines: Vec<String> = clips.iter().map(|clip| serde_json::json!(clip).to_string()).collect();
+        self.write("manifest.jsonl", (lines.join("\n") + "\n").as_bytes())
     }
 }
