@@ -12,6 +12,7 @@ pub mod jobs;
 pub mod npy;
 pub mod pipeline;
 pub mod progress;
+pub mod quickstart;
 pub mod report;
 pub mod representation;
 pub mod synth;

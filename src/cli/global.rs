@@ -1,11 +1,9 @@
 //! The flags that every command takes.
 
 use super::Failure;
-use crate::config::Layers;
+use crate::config::{Experiment, Layers};
 use clap::Args;
 use nocturne_models::device::DeviceChoice;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use std::path::PathBuf;
 
 /// Flags of every command.
@@ -32,18 +30,24 @@ pub struct Global {
 }
 
 impl Global {
-    /// The configuration: defaults, then `--config`, then `--set`, then what `flags` lays on top.
-    pub fn resolve<T: Default + Serialize + DeserializeOwned>(
+    /// The experiment: defaults, then `--config`, then `--set`, then what `flags` lays on top.
+    pub fn resolve(&self, flags: impl FnOnce(Layers) -> Layers) -> Result<Experiment, Failure> {
+        self.resolve_over("", flags)
+    }
+
+    /// [`Global::resolve`] with a command's own YAML between the defaults and `--config`.
+    pub fn resolve_over(
         &self,
+        yaml: &'static str,
         flags: impl FnOnce(Layers) -> Layers,
-    ) -> Result<T, Failure> {
-        let mut layers = Layers::default();
+    ) -> Result<Experiment, Failure> {
+        let mut layers = Layers::default().built_in(yaml).map_err(Failure::usage)?;
         if let Some(path) = &self.config {
             layers = layers.file(path).map_err(Failure::usage)?;
         }
         for text in &self.set {
             layers = layers.assignment(text).map_err(Failure::usage)?;
         }
-        flags(layers.flag("seed", self.seed)).resolve().map_err(Failure::usage)
+        flags(layers).resolve().map_err(Failure::usage)
     }
 }

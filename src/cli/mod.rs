@@ -6,6 +6,7 @@ mod generate;
 mod global;
 mod output;
 mod prepare;
+mod quickstart;
 mod train;
 mod values;
 
@@ -28,6 +29,8 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Make music, learn it, make new music, and show it, in minutes
+    Quickstart(quickstart::Flags),
     /// Turn a folder of recordings into a mel dataset
     Prepare(Box<prepare::Prepare>),
     /// Train a network on a mel dataset
@@ -51,6 +54,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Outcome {
     };
     let output = Output::new(&cli.global);
     let result = match cli.command {
+        Command::Quickstart(command) => command.run(&cli.global, &output),
         Command::Prepare(command) => command.run(&cli.global, &output),
         Command::Train(command) => command.run(&cli.global, &output),
         Command::Generate(command) => command.run(&cli.global, &output),

@@ -67,10 +67,19 @@ pub struct Layers {
 
 impl Layers {
     /// Adds a YAML file.
-    pub fn file(mut self, path: &Path) -> Result<Self, ConfigError> {
+    pub fn file(self, path: &Path) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path)
             .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
-        let value = yaml(&text).map_err(|reason| ConfigError::NotYaml { path: path.to_owned(), reason })?;
+        self.text(&text, path)
+    }
+
+    /// Adds YAML that is part of the program.
+    pub fn built_in(self, text: &'static str) -> Result<Self, ConfigError> {
+        self.text(text, Path::new("built-in configuration"))
+    }
+
+    fn text(mut self, text: &str, path: &Path) -> Result<Self, ConfigError> {
+        let value = yaml(text).map_err(|reason| ConfigError::NotYaml { path: path.to_owned(), reason })?;
         if !value.is_null() {
             self.layers.push((format!("`{}`", path.display()), value));
         }
