@@ -43,7 +43,7 @@ fn recordings(folder: &Path) {
     }
     write(folder, "long.wav", sound("long", 2047 * 150));
     write(folder, "silent.wav", vec![0.0; 5000]);
-    write(folder, "late.flac", [vec![0.0; 2047], sound("late", 2047)].concat());
+    write(folder, "late.wav", [vec![0.0; 2047], sound("late", 2047)].concat());
     fs::write(folder.join("broken.mp3"), b"this is no music").unwrap();
     fs::write(folder.join("notes.txt"), b"not looked at").unwrap();
 }
@@ -144,7 +144,7 @@ fn order_columns_and_skipped_files() {
     let mut sorted = rows.clone();
     sorted.sort();
     assert_eq!(rows, sorted);
-    let late = input.join("late.flac").to_str().unwrap().to_string();
+    let late = input.join("late.wav").to_str().unwrap().to_string();
     assert!(rows.contains(&(late.clone(), 1)) && !rows.contains(&(late, 0)), "a silent slice keeps its number");
     let skipped = fs::read_to_string(output.join("skipped.jsonl")).unwrap();
     let skipped: serde_json::Value = serde_json::from_str(skipped.trim()).unwrap();
