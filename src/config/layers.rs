@@ -212,7 +212,7 @@ mod tests {
             .unwrap()
             .assignment("train.rate=1e-4")
             .unwrap()
-            .assignment("train.note=a: b")
+            .assignment("train.note='a: b'")
             .unwrap()
             .flag("seed", Some(9))
             .flag::<u64>("seed", None)
