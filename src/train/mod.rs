@@ -23,5 +23,5 @@ pub mod timing;
 pub mod unet;
 pub mod validation;
 
-pub use config::TrainConfig;
+pub use config::{DataSettings, TrainConfig, TrainSettings};
 pub use error::TrainError;
