@@ -43,7 +43,7 @@ fn tensorboard_reads_scalars_pictures_and_audio() {
     // A resumed run: step 5 is done again.
     Log::open(folder.path(), 4).unwrap().scalar(5, "loss", 0.125).unwrap();
 
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/tensorboard.py");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/read_tensorboard.py");
     let output = Command::new(python).arg(script).arg(folder.path()).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();

@@ -133,12 +133,13 @@ impl<N: Module + Network> Learner<N> {
         let pairs = first.into_iter().zip(second.into_values());
         self.optimizer.moments = pairs.map(|((name, first), second)| (name, Moments { first, second })).collect();
         self.optimizer.step = step;
-        self.network = checkpoint::load(self.network.clone(), &Checkpoint::open(&folder.join(WEIGHTS))?)?;
+        let weights = Checkpoint::open(&folder.join(WEIGHTS))?;
+        self.network = settled(checkpoint::load(self.network.clone(), &weights)?);
         if let Some(average) = self.average.take() {
             let path = folder.join(AVERAGE);
             // A run that begins to average now starts from the live weights.
             let loaded = if path.exists() {
-                checkpoint::load(average, &Checkpoint::open(&path)?)?
+                settled(checkpoint::load(average, &Checkpoint::open(&path)?)?)
             } else {
                 self.network.valid()
             };
@@ -146,6 +147,12 @@ impl<N: Module + Network> Learner<N> {
         }
         Ok(())
     }
+}
+
+/// The network with its parameters laid out in memory as a step leaves them: a matrix product rounds by the order in which
+/// it finds its numbers, and a resumed run is to round as an uninterrupted one.
+fn settled<N: Module>(network: N) -> N {
+    parameters::map(network, |_, value| value)
 }
 
 fn values<N: Module>(network: &N) -> Named {
