@@ -59,11 +59,11 @@ impl<N: Module + Network> Learner<N> {
         let index = self.optimizer.step;
         let mut accumulator = Accumulator::default();
         let mut pending = Pending { step: index + 1, ..Pending::default() };
-        let trained = Trained::new(&self.network, self.settings.mixed_precision);
-        let denoiser = Denoiser::new(&trained, &self.schedule, self.prediction_type);
         let device = device(&self.network);
         for _ in 0..self.settings.gradient_accumulation_steps {
             let batch = next()?;
+            let trained = Trained::new(&self.network, self.settings.mixed_precision);
+            let denoiser = Denoiser::new(&trained, &self.schedule, self.prediction_type);
             let (samples, noise) =
                 (tensor(batch.samples, batch.shape, &device), tensor(batch.noise, batch.shape, &device));
             let losses = denoiser.loss(samples, noise, &batch.timesteps);
@@ -75,7 +75,6 @@ impl<N: Module + Network> Learner<N> {
             pending.timesteps.extend(batch.timesteps);
             pending.files.extend(batch.files);
         }
-        drop(trained);
 
         let (mut gradients, norm) = clip_by_global_norm(accumulator.average(), self.settings.max_grad_norm);
         pending.gradient_norm = norm;
@@ -95,11 +94,6 @@ impl<N: Module + Network> Learner<N> {
     /// live weights are not touched.
     pub fn published(&self) -> N {
         self.average.clone().unwrap_or_else(|| self.network.valid())
-    }
-
-    /// The live weights, without autodiff.
-    pub fn live(&self) -> N {
-        self.network.valid()
     }
 
     /// The noise schedule.
@@ -139,12 +133,13 @@ impl<N: Module + Network> Learner<N> {
         let pairs = first.into_iter().zip(second.into_values());
         self.optimizer.moments = pairs.map(|((name, first), second)| (name, Moments { first, second })).collect();
         self.optimizer.step = step;
-        self.network = checkpoint::load(self.network.clone(), &Checkpoint::open(&folder.join(WEIGHTS))?)?;
+        let weights = Checkpoint::open(&folder.join(WEIGHTS))?;
+        self.network = settled(checkpoint::load(self.network.clone(), &weights)?);
         if let Some(average) = self.average.take() {
             let path = folder.join(AVERAGE);
             // A run that begins to average now starts from the live weights.
             let loaded = if path.exists() {
-                checkpoint::load(average, &Checkpoint::open(&path)?)?
+                settled(checkpoint::load(average, &Checkpoint::open(&path)?)?)
             } else {
                 self.network.valid()
             };
@@ -152,6 +147,12 @@ impl<N: Module + Network> Learner<N> {
         }
         Ok(())
     }
+}
+
+/// The network with its parameters laid out in memory as a step leaves them: a matrix product rounds by the order in which
+/// it finds its numbers, and a resumed run is to round as an uninterrupted one.
+fn settled<N: Module>(network: N) -> N {
+    parameters::map(network, |_, value| value)
 }
 
 fn values<N: Module>(network: &N) -> Named {

@@ -78,6 +78,12 @@ impl Meter {
         self.buckets.map(|(sum, count)| (count > 0).then(|| sum / count as f64))
     }
 
+    /// The timesteps of a bucket, for people to read.
+    pub fn bucket_name(bucket: usize, num_train_timesteps: usize) -> String {
+        let first = |bucket: usize| (bucket * num_train_timesteps).div_ceil(BUCKETS);
+        format!("{}-{}", first(bucket), first(bucket + 1).saturating_sub(1))
+    }
+
     /// Mean gradient norm over the steps.
     pub fn gradient_norm(&self) -> Option<f64> {
         (self.steps > 0).then(|| self.norm / self.steps as f64)
@@ -110,6 +116,7 @@ mod tests {
         assert_eq!(meter.gradient_norm(), Some(2.0));
         let buckets = meter.bucket_losses();
         assert_eq!((buckets[0], buckets[1], buckets[9]), (Some(1.5), None, Some(0.375)));
+        assert_eq!(Meter::bucket_name(9, 1000), "900-999");
     }
 
     #[test]

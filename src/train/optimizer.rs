@@ -114,8 +114,11 @@ mod tests {
             let Moments { first, second } = &optimizer.moments[name];
             for (tensor, key) in [(first, "exp_avg"), (second, "exp_avg_sq")] {
                 let found: Vec<f32> = tensor.to_data().try_into_vec_as().unwrap();
-                for (found, expected) in found.iter().zip(read(&format!("{name}.{key}"))) {
-                    assert!((found - expected).abs() <= 1e-5 * expected.abs() + 1e-9, "{key} {found} {expected}");
+                let expected = read(&format!("{name}.{key}"));
+                // Gradients of either sign cancel: the rounding is relative to the largest, not to what is left.
+                let largest = expected.iter().fold(0.0f32, |most, value| most.max(value.abs()));
+                for (found, expected) in found.iter().zip(expected) {
+                    assert!((found - expected).abs() <= 1e-6 * largest, "{name}.{key} {found} {expected}");
                 }
             }
         }

@@ -29,7 +29,7 @@ pub enum Trained<'a, N> {
 }
 
 impl<'a, N: Module + Network> Trained<'a, N> {
-    /// Makes the copy that `precision` asks for; once an optimiser step.
+    /// Makes the copy that `precision` asks for. It serves one backward pass: the casts are part of its graph.
     pub fn new(network: &'a N, precision: Precision) -> Self {
         match precision {
             Precision::F32 => Self::Full(network),

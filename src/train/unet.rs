@@ -15,7 +15,7 @@ use super::config::{TrainConfig, differences};
 use super::error::{BoxError, TrainError};
 use super::learner::Learner;
 use super::log::Log;
-use super::meter::{BUCKETS, Meter, NotFinite, Pending};
+use super::meter::{Meter, NotFinite, Pending};
 use super::samples::{Sample, write_samples};
 use super::split::{Split, by_source};
 use super::state::{Progress, Store};
@@ -264,6 +264,7 @@ impl<'a> Run<'a> {
         buckets: &str,
         meter: &Meter,
     ) -> Result<(), TrainError> {
+        let timesteps = self.config.scheduler.num_train_timesteps;
         let mut entry = serde_json::Map::from_iter([("step".to_string(), json!(step))]);
         let mut write = |log: &mut Log| {
             for (name, value) in numbers {
@@ -274,7 +275,7 @@ impl<'a> Run<'a> {
             }
             for (bucket, loss) in meter.bucket_losses().iter().enumerate() {
                 if let Some(loss) = loss {
-                    log.scalar(step, &format!("{buckets}/{bucket} of {BUCKETS}"), *loss as f32)?;
+                    log.scalar(step, &format!("{buckets}/{}", Meter::bucket_name(bucket, timesteps)), *loss as f32)?;
                 }
             }
             entry.insert(buckets.to_string(), json!(meter.bucket_losses()));

@@ -4,7 +4,7 @@ use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{Device, Tensor, module};
 
 use super::UNet2DConfig;
-use super::resnet::{group_norm, rescaled};
+use super::resnet::{group_norm, normalised, rescaled};
 
 /// Self-attention over all positions of a sample, around a residual connection (`Attention` of diffusers, as its 2D
 /// blocks set it up).
@@ -53,7 +53,7 @@ impl Attention {
         let [batch, channels, height, width] = input.dims();
         let positions = height * width;
         let hidden = match &self.group_norm {
-            Some(norm) => norm.forward(input.clone()),
+            Some(norm) => normalised(norm, input.clone()),
             None => input.clone(),
         };
         let hidden: Tensor<3> = hidden.reshape([batch, channels, positions]).swap_dims(1, 2);

@@ -24,6 +24,7 @@ impl TimestepEmbedding {
     ///
     /// `[batch, input]` → `[batch, width]`
     pub fn forward(&self, sinusoids: Tensor<2>) -> Tensor<2> {
+        let sinusoids = sinusoids.cast(self.linear_1.weight.val().dtype());
         self.linear_2.forward(silu(self.linear_1.forward(sinusoids)))
     }
 }

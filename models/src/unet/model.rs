@@ -5,7 +5,7 @@ use burn::tensor::activation::silu;
 use burn::tensor::{Device, Tensor};
 
 use super::embedding::sinusoids;
-use super::resnet::{conv3x3, group_norm};
+use super::resnet::{conv3x3, group_norm, normalised};
 use super::{ConfigError, DownBlock, MidBlock, TimestepEmbedding, UNet2DConfig, UpBlock};
 use crate::diffusion::Network;
 use crate::initialise::torch_default;
@@ -80,6 +80,9 @@ impl UNet2DConfig {
 impl UNet2D {
     /// Predicts from noisy samples and their timesteps, which need not be whole.
     ///
+    /// The sample is of the weights' precision. In mixed precision the norms' weights and the timesteps are float32 and
+    /// all else is bfloat16.
+    ///
     /// # Shapes
     ///
     /// `[batch, in, height, width]`, `[batch]` → `[batch, out, height, width]`
@@ -107,7 +110,7 @@ impl UNet2D {
         for block in &self.up_blocks {
             hidden = block.forward(hidden, &time, &mut skips);
         }
-        self.conv_out.forward(silu(self.conv_norm_out.forward(hidden)))
+        self.conv_out.forward(silu(normalised(&self.conv_norm_out, hidden)))
     }
 
     /// The time embedding.

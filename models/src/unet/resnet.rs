@@ -46,13 +46,13 @@ impl ResnetBlock {
     ///
     /// `[batch, in, height, width]`, time embedding `[batch, embedding]` → `[batch, out, height, width]`
     pub fn forward(&self, input: Tensor<4>, time: Tensor<2>) -> Tensor<4> {
-        let hidden = self.conv1.forward(silu(self.norm1.forward(input.clone())));
+        let hidden = self.conv1.forward(silu(normalised(&self.norm1, input.clone())));
         let time: Tensor<4> = self.time_emb_proj.forward(silu(time)).unsqueeze_dims(&[2, 3]);
         let hidden = if self.scale_shift {
             let [scale, shift] = halves(time);
-            self.norm2.forward(hidden) * (scale + 1.0) + shift
+            normalised(&self.norm2, hidden) * (scale + 1.0) + shift
         } else {
-            self.norm2.forward(hidden + time)
+            normalised(&self.norm2, hidden + time)
         };
         let hidden = self.conv2.forward(silu(hidden));
         let residual = match &self.conv_shortcut {
@@ -73,6 +73,16 @@ pub(super) fn conv3x3(channels: [usize; 2], device: &Device) -> Conv2d {
 
 pub(super) fn group_norm(groups: usize, channels: usize, config: &UNet2DConfig, device: &Device) -> GroupNorm {
     GroupNormConfig::new(groups, channels).with_epsilon(config.norm_eps).init(device)
+}
+
+/// Normalises in the precision of the norm's own parameters: in mixed precision these are float32, because the variance
+/// of a whole picture is more than bfloat16 can hold.
+pub(super) fn normalised(norm: &GroupNorm, input: Tensor<4>) -> Tensor<4> {
+    let outer = input.dtype();
+    match norm.gamma.as_ref().map(|gamma| gamma.val().dtype()) {
+        Some(inner) if inner != outer => norm.forward(input.cast(inner)).cast(outer),
+        _ => norm.forward(input),
+    }
 }
 
 fn halves(tensor: Tensor<4>) -> [Tensor<4>; 2] {

@@ -55,7 +55,7 @@ impl Log {
         self.event(step, &event::Value::Image { tag, width: *width, height: *height, png })?;
         let Some(clip) = clip else { return Ok(()) };
         let value = event::Value::Audio {
-            tag,
+            tag: &format!("{tag}/audio"),
             sample_rate: clip.sample_rate,
             channels: clip.channels,
             frames: clip.frames,
