@@ -7,6 +7,7 @@ use crate::progress::clock;
 use crate::report::{Body, Chart, Clip, Command, Fact, Mel, Report, Score, Scores, Section, Series, render};
 use ndarray::ArrayView2;
 use serde_json::Value;
+use std::path::Path;
 
 /// Training clips shown for comparison.
 const SHOWN: usize = 4;
@@ -24,7 +25,8 @@ pub fn page(summary: &Summary, generated: &Generated, scoring: &Scoring<'_>) -> 
     for index in scoring.training_examples(SHOWN) {
         let (name, mel, samples) = scoring.example(index)?;
         let note = "resynthesised from its mel".to_owned();
-        training.push(Clip { title: name, note, samples, sample_rate, mel: shown(mel.view()) });
+        let title = Path::new(&name).file_name().map_or(name.clone(), |file| file.to_string_lossy().into_owned());
+        training.push(Clip { title, note, samples, sample_rate, mel: shown(mel.view()) });
     }
     let report = Report {
         title: "Nocturne quickstart".to_owned(),
