@@ -37,8 +37,10 @@ fn tensorboard_reads_scalars_pictures_and_audio() {
     let mut log = Log::open(folder.path(), 0).unwrap();
     for step in 1..=5u8 {
         log.scalar(step.into(), "loss", 1.0 / f32::from(step)).unwrap();
+        if step == 4 {
+            log.sample(4, "samples/0", &sample()).unwrap();
+        }
     }
-    log.sample(4, "samples/0", &sample()).unwrap();
     drop(log);
     // A resumed run: step 5 is done again.
     Log::open(folder.path(), 4).unwrap().scalar(5, "loss", 0.125).unwrap();
