@@ -6,7 +6,6 @@
 pub mod cli;
 pub mod config;
 pub mod dataset;
-pub mod files;
 pub mod interrupt;
 pub mod jobs;
 pub mod npy;

@@ -1,8 +1,7 @@
 //! The resolved configuration, beside every result.
 
 use super::{ConfigError, Experiment};
-use nocturne_models::files::write_atomically;
-use std::io::Write;
+use nocturne_models::files::write_atomic;
 use std::path::Path;
 
 /// The file in a result's folder; `--config` reads it back.
@@ -13,8 +12,7 @@ pub fn write_resolved(folder: &Path, experiment: &Experiment) -> Result<(), Conf
     let path = folder.join(FILE);
     let text = serde_saphyr::to_string(experiment)
         .map_err(|error| ConfigError::Invalid { key: String::new(), reason: error.to_string() })?;
-    write_atomically(&path, |out| out.write_all(text.as_bytes()))
-        .map_err(|source| ConfigError::Unwritable { path, source })
+    write_atomic(&path, text.as_bytes()).map_err(|source| ConfigError::Unwritable { path, source })
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use super::options::Shard;
 use super::publish::{data_file, data_folder, hash, holds_dataset, seal, stage_and_move, write_mel_settings};
 use super::summary::Summary;
 use super::{DatasetError, PrepareOptions, PrepareReport};
-use crate::files::{link_or_copy, remove_if_there, write_atomic};
+use nocturne_models::files::{link_or_copy, remove_if_there, write_atomic};
 
 /// Joins the datasets of `--shard 1/N` to `--shard N/N`, given in any order, to one dataset.
 ///

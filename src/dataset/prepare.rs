@@ -13,7 +13,7 @@ use super::publish::{publish, write_mel_settings};
 use super::summary::Summary;
 use super::writer::Writer;
 use super::{DatasetError, PrepareOptions};
-use crate::files::{remove_if_there, write_atomic};
+use nocturne_models::files::{remove_if_there, write_atomic};
 
 /// What was made.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -13,7 +13,7 @@ use super::DatasetError;
 use super::features::Content;
 use super::options::{Format, MelMethod};
 use super::spool::Spool;
-use crate::files::{remove_if_there, sync_folder, write_atomic, write_atomic_with};
+use nocturne_models::files::{remove_if_there, sync_folder, write_atomic, write_atomically};
 
 /// Rows of a Parquet row group, as `datasets` has it for pictures: what must be in memory to write one.
 const ROW_GROUP_ROWS: usize = 100;
@@ -185,7 +185,7 @@ fn to_parquet(spool: &Path, path: &Path) -> Result<(), DatasetError> {
         .set_write_batch_size(8)
         .set_dictionary_enabled(false)
         .build();
-    write_atomic_with(path, |out| {
+    write_atomically(path, |out| {
         let mut writer = ArrowWriter::try_new(out, reader.schema(), Some(properties))?;
         for batch in reader {
             writer.write(&batch?)?;

@@ -4,7 +4,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::{DatasetError, PrepareOptions, PrepareReport};
-use crate::files::write_atomic;
+use nocturne_models::files::write_atomic;
 
 /// `prepare.json`: what a dataset was made of, and how.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -6,10 +6,11 @@
 mod header;
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use header::{Fault, Header, LONGEST_HEADER, MAGIC, MOST_DIMENSIONS, header_text};
+use nocturne_models::files::write_atomic;
 use thiserror::Error;
 
 /// Data starts at a multiple of this.
@@ -132,7 +133,6 @@ pub fn read<T: Element>(path: &Path) -> Result<Array<T>, NpyError> {
 pub fn write<T: Element>(path: &Path, shape: &[usize], values: &[T]) -> Result<(), NpyError> {
     assert_eq!(shape.iter().product::<usize>(), values.len(), "shape {shape:?} for {} values", values.len());
     assert!(shape.len() <= MOST_DIMENSIONS, "{} dimensions, at most {MOST_DIMENSIONS}", shape.len());
-    let io = |source| NpyError::Io { path: path.to_owned(), source };
     let lengths: Vec<String> = shape.iter().map(usize::to_string).collect();
     let comma = if shape.len() == 1 { "," } else { "" };
     let dictionary =
@@ -146,11 +146,7 @@ pub fn write<T: Element>(path: &Path, shape: &[usize], values: &[T]) -> Result<(
     for value in values {
         value.append(&mut bytes);
     }
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(io)?;
-    file.write_all(&bytes).and_then(|()| file.as_file().sync_all()).map_err(io)?;
-    file.persist(path).map_err(|error| io(error.error))?;
-    Ok(())
+    write_atomic(path, &bytes).map_err(|source| NpyError::Io { path: path.to_owned(), source })
 }
 
 impl Fault {

@@ -6,13 +6,12 @@ use crate::npy::{self, NpyError};
 use crate::representation::{Representation, RepresentationError, picture};
 use burn::tensor::Device;
 use ndarray::{Array2, Array4, ArrayView2, s};
-use nocturne_models::files::write_atomically;
+use nocturne_models::files::write_atomic;
 use nocturne_models::unet::UNet2D;
 use nocturne_vocoder::audio::{Audio, AudioError};
 use nocturne_vocoder::mel::MelError;
 use rayon::prelude::*;
 use serde::Serialize;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
@@ -180,7 +179,7 @@ impl<'a> OutputFolder<'a> {
 
     fn write(&self, file: &str, bytes: &[u8]) -> Result<(), GenerateError> {
         let path = self.0.join(file);
-        write_atomically(&path, |out| out.write_all(bytes)).map_err(|source| GenerateError::Write { path, source })
+        write_atomic(&path, bytes).map_err(|source| GenerateError::Write { path, source })
     }
 
     fn clip(

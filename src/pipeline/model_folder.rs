@@ -3,10 +3,9 @@
 use crate::representation::{RepresentationConfig, RepresentationError};
 use burn::tensor::Device;
 use nocturne_models::diffusion::{DiffusionError, SchedulerClass, SchedulerConfig};
-use nocturne_models::files::write_atomically;
+use nocturne_models::files::write_atomic;
 use nocturne_models::unet::{SampleSize, UNet2D, UNet2DConfig, UNetError};
 use serde_json::json;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
@@ -130,6 +129,5 @@ impl ModelFolder {
 }
 
 fn write_text(path: &Path, text: &str) -> Result<(), ModelFolderError> {
-    write_atomically(path, |out| out.write_all(text.as_bytes()))
-        .map_err(|source| ModelFolderError::Write { path: path.to_owned(), source })
+    write_atomic(path, text.as_bytes()).map_err(|source| ModelFolderError::Write { path: path.to_owned(), source })
 }

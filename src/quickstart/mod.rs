@@ -8,13 +8,13 @@ mod score;
 
 use crate::config::{ConfigError, Experiment, write_resolved};
 use crate::dataset::{self, Dataset, DatasetError, PrepareOptions};
-use crate::files::write_atomic;
 use crate::jobs::{JobError, Mels, TrainUnet, train_unet};
 use crate::pipeline::{self, GenerateError, Generation, ModelFolder, ModelFolderError};
 use crate::progress::Progress;
 use crate::representation::Representation;
 use burn::tensor::Device;
 use nocturne_evaluation::FrechetError;
+use nocturne_models::files::write_atomic;
 use nocturne_models::random::Random;
 use nocturne_models::unet::ConfigError as NetworkError;
 use nocturne_vocoder::audio::AudioError;

@@ -1,10 +1,10 @@
 //! What the run writes every so often for people to look at and listen to. The pipeline makes the files' contents;
 //! training only stores and logs them.
 
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 
-use nocturne_models::files::write_atomically;
+use nocturne_models::files::write_atomic;
 
 /// One sampled mel, ready to be written.
 pub struct Sample {
@@ -34,9 +34,9 @@ pub struct Clip {
 pub fn write_samples(folder: &Path, samples: &[Sample]) -> io::Result<()> {
     std::fs::create_dir_all(folder)?;
     for (index, sample) in samples.iter().enumerate() {
-        write_atomically(&folder.join(format!("{index:06}.png")), |out| out.write_all(&sample.png))?;
+        write_atomic(&folder.join(format!("{index:06}.png")), &sample.png)?;
         if let Some(clip) = &sample.clip {
-            write_atomically(&folder.join(format!("{index:06}.wav")), |out| out.write_all(&clip.wav))?;
+            write_atomic(&folder.join(format!("{index:06}.wav")), &clip.wav)?;
         }
     }
     Ok(())

@@ -1,15 +1,14 @@
 //! `scheduler_config.json` of diffusers' `DDPMScheduler` and `DDIMScheduler`.
 
 use std::fs;
-use std::io::Write;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tempfile::NamedTempFile;
 
 use super::DiffusionError;
 use super::error::invalid;
+use crate::files::write_atomic;
 
 /// The diffusers release whose field names and defaults these are.
 const DIFFUSERS_VERSION: &str = "0.24.0";
@@ -172,16 +171,8 @@ impl SchedulerConfig {
 
     /// Writes the file that diffusers' `from_pretrained` opens, atomically.
     pub fn save(&self, path: &Path) -> Result<(), DiffusionError> {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let write = || {
-            let mut file = NamedTempFile::new_in(folder)?;
-            serde_json::to_writer_pretty(&mut file, &self.published())?;
-            file.write_all(b"\n")?;
-            file.as_file().sync_all()?;
-            file.persist(path).map_err(|error| error.error)?;
-            Ok(())
-        };
-        write().map_err(|source| DiffusionError::Io { path: path.into(), source })
+        let text = format!("{:#}\n", self.published());
+        write_atomic(path, text.as_bytes()).map_err(|source| DiffusionError::Io { path: path.into(), source })
     }
 
     /// The fields that the published class knows; diffusers warns about every other.

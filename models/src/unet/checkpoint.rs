@@ -1,4 +1,4 @@
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
@@ -83,7 +83,7 @@ impl UNet2D {
         let file = folder.join(CONFIG);
         let written = std::fs::create_dir_all(folder).and_then(|()| {
             let text = serde_json::to_string_pretty(config)?;
-            files::write_atomically(&file, |out| out.write_all(text.as_bytes()))
+            files::write_atomic(&file, text.as_bytes())
         });
         written.map_err(|source| UNetError::Io { file, source })?;
         Ok(checkpoint::save(self, &folder.join(WEIGHTS))?)
