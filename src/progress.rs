@@ -1,11 +1,19 @@
 //! Progress of a long job: a bar with rate and time left on a terminal, plain lines in a log.
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
-use std::sync::Mutex;
+use std::sync::{LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
 const LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// All bars of the process, so that a line of the log can step around them.
+static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
+
+/// Runs `write`, which writes to the terminal, with the bars out of its way.
+pub fn above_bars<T>(write: impl FnOnce() -> T) -> T {
+    BARS.suspend(write)
+}
 
 /// Tells a person how far a job is. Cheap to call from any thread.
 #[derive(Debug)]
@@ -49,7 +57,7 @@ impl Progress {
             Kind::Silent => {}
             Kind::Bar(bar) => {
                 bar.finish_and_clear();
-                *bar = ProgressBar::new(total).with_style(style(what));
+                *bar = BARS.add(ProgressBar::new(total).with_style(style(what)));
                 bar.enable_steady_tick(Duration::from_millis(200));
             }
             Kind::Lines(lines) => {
@@ -90,7 +98,8 @@ impl Lines {
         let seconds = self.started.elapsed().as_secs_f64();
         let rate = done as f64 / seconds.max(1e-9);
         let left = self.total.saturating_sub(done) as f64 / rate.max(1e-9);
-        format!("{done}/{} {}, {rate:.2} a second, {} left {note}", self.total, self.what, clock(left))
+        let note = if note.is_empty() { String::new() } else { format!(", {note}") };
+        format!("{done}/{} {}, {rate:.2} a second, {} left{note}", self.total, self.what, clock(left))
     }
 }
 
@@ -122,6 +131,7 @@ mod tests {
         let started = Instant::now().checked_sub(Duration::from_secs(10)).unwrap_or_else(Instant::now);
         let lines = Lines { what: "files".into(), total: 40, started, spoke: started };
         let text = lines.line(10, "");
-        assert!(text.starts_with("10/40 files, 1.00 a second, 0:30 left"), "{text}");
+        assert_eq!(text, "10/40 files, 1.00 a second, 0:30 left");
+        assert!(lines.line(10, "loss 0.5").ends_with("left, loss 0.5"));
     }
 }

@@ -1,6 +1,9 @@
 //! How a command ends: the exit code, one line of cause, one of remedy.
 
+use crate::dataset::DatasetError;
+use crate::pipeline::ModelFolderError;
 use std::error::Error;
+use std::io::ErrorKind;
 use std::process::ExitCode;
 
 /// How a command ended.
@@ -51,6 +54,11 @@ impl Failure {
         Self { outcome: Outcome::Usage, cause: chain(&error), remedy: None }
     }
 
+    /// A job that failed, in our own words.
+    pub fn job(cause: impl Into<String>) -> Self {
+        Self { outcome: Outcome::Failed, cause: cause.into(), remedy: None }
+    }
+
     /// Arguments that cannot be used, in our own words.
     pub fn arguments(cause: impl Into<String>) -> Self {
         Self { outcome: Outcome::Usage, cause: cause.into(), remedy: None }
@@ -66,6 +74,43 @@ impl Failure {
     /// The outcome that the process ends with.
     pub fn outcome(&self) -> Outcome {
         self.outcome
+    }
+}
+
+/// A wrong argument, or a job that failed: a dataset or a folder that the command line named wrongly is the former, what
+/// is damaged inside it the latter.
+impl From<DatasetError> for Failure {
+    fn from(error: DatasetError) -> Self {
+        let remedy = match &error {
+            DatasetError::Exists { .. } => Some("`--overwrite` replaces it"),
+            DatasetError::Interrupted { .. } => Some("the same command as before continues it"),
+            _ => None,
+        };
+        let usage = match &error {
+            DatasetError::Io { source, .. } => {
+                matches!(source.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::IsADirectory)
+            }
+            DatasetError::Option { .. }
+            | DatasetError::Mel(_)
+            | DatasetError::NoAudio { .. }
+            | DatasetError::Exists { .. }
+            | DatasetError::Interrupted { .. } => true,
+            _ => false,
+        };
+        let failure = if usage { Self::usage(error) } else { Self::failed(error) };
+        match remedy {
+            Some(remedy) => failure.remedy(remedy),
+            None => failure,
+        }
+    }
+}
+
+impl From<ModelFolderError> for Failure {
+    fn from(error: ModelFolderError) -> Self {
+        match error {
+            ModelFolderError::NotAModel { .. } | ModelFolderError::Unsupported { .. } => Self::usage(error),
+            _ => Self::failed(error),
+        }
     }
 }
 

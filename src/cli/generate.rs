@@ -1,5 +1,7 @@
 //! `nocturne generate`: new mels, pictures and audio of a trained model.
 
+use super::output::counted;
+use super::values::finite;
 use super::{Failure, Global, Outcome, Output};
 use crate::config::{Experiment, write_resolved};
 use crate::interrupt::stop_flag;
@@ -29,7 +31,7 @@ pub struct Generate {
     #[arg(long, value_name = "NAME")]
     scheduler: Option<Scheduler>,
     /// DDIM's noise: 0 is deterministic, 1 as much as DDPM
-    #[arg(long, value_name = "ETA")]
+    #[arg(long, value_name = "ETA", value_parser = finite::<f64>)]
     eta: Option<f64>,
     /// Clips a forward pass on a GPU
     #[arg(long, alias = "batch-size", value_name = "N")]
@@ -54,9 +56,21 @@ impl Generate {
                 .flag("sampling.eval_batch_size", self.eval_batch_size)
                 .flag("sampling.n_iter", self.n_iter)
         })?;
+        if experiment.sampling.num_images == 0 {
+            return Err(Failure::arguments("`--num-images` is 0, expected 1 or more"));
+        }
+        if experiment.sampling.scheduler == Scheduler::Ddpm && self.eta.is_some_and(|eta| eta != 1.0) {
+            return Err(Failure::arguments("`--eta` is DDIM's alone").remedy("`--scheduler ddim`, or no `--eta`"));
+        }
         let noise = self.noise.as_deref().map(read_noise).transpose()?;
+        if let (Some(noise), Some(asked)) = (&noise, self.num_images)
+            && noise.dim().0 != asked
+        {
+            let found = noise.dim().0;
+            return Err(Failure::arguments(format!("`--noise` holds {found} items, `--num-images` asks for {asked}")));
+        }
         let device = global.device.open().map_err(Failure::usage)?;
-        let (folder, network) = ModelFolder::open(&self.model, &device).map_err(Failure::failed)?;
+        let (folder, network) = ModelFolder::open(&self.model, &device)?;
         let mut progress = output.progress();
         let mut started = false;
         let job = Generation {
@@ -77,12 +91,19 @@ impl Generate {
         });
         progress.finish();
         let generated = match generated {
-            Err(GenerateError::Sample(SampleError::Interrupted)) => return Ok(Outcome::Interrupted),
+            Err(GenerateError::Sample(SampleError::Interrupted)) => {
+                tracing::warn!("interrupted; finished clips stay in {}", self.output_dir.display());
+                return Ok(Outcome::Interrupted);
+            }
             Err(error @ (GenerateError::Noise { .. } | GenerateError::Sample(SampleError::Sampler(_)))) => {
                 return Err(Failure::usage(error));
             }
             other => other.map_err(Failure::failed)?,
         };
+        let stale = stale(&self.output_dir.join("audio"), generated.clips.len());
+        if stale > 0 {
+            tracing::warn!("{} holds {stale} more clips, of an earlier run", self.output_dir.display());
+        }
         write_resolved(&self.output_dir, &experiment).map_err(Failure::failed)?;
         let (sampling, vocoder) = (generated.sampling.as_secs_f64(), generated.vocoder.as_secs_f64());
         let object = json!({
@@ -93,8 +114,8 @@ impl Generate {
             "vocoder_seconds": vocoder,
         });
         let sentence = format!(
-            "{} clips in {}; {sampling:.1} s in the network, {vocoder:.1} s in the vocoder",
-            generated.clips.len(),
+            "{} in {}; {sampling:.1} s in the network, {vocoder:.1} s in the vocoder",
+            counted(generated.clips.len() as u64, "clip"),
             self.output_dir.display(),
         );
         output.result(&object, &sentence);
@@ -102,10 +123,20 @@ impl Generate {
     }
 }
 
+/// Clips in a folder whose number is `count` or more.
+fn stale(audio: &Path, count: usize) -> usize {
+    let names = std::fs::read_dir(audio).into_iter().flatten().flatten().map(|entry| entry.path());
+    let number = |path: PathBuf| path.file_stem()?.to_str()?.parse::<usize>().ok();
+    names.filter_map(number).filter(|number| *number >= count).count()
+}
+
 fn read_noise(path: &Path) -> Result<Array4<f32>, Failure> {
     let npy::Array { shape, values } = npy::read::<f32>(path).map_err(Failure::usage)?;
     let wrong =
         || Failure::arguments(format!("`{}` has shape {shape:?}, expected [N, channel, mel, frame]", path.display()));
     let &[items, channels, bands, frames] = shape.as_slice() else { return Err(wrong()) };
+    if values.iter().any(|value| !value.is_finite()) {
+        return Err(Failure::arguments(format!("`{}` holds values that are not finite", path.display())));
+    }
     Array4::from_shape_vec((items, channels, bands, frames), values).map_err(|_| wrong())
 }

@@ -6,26 +6,28 @@ use clap::Args;
 use nocturne_models::device::DeviceChoice;
 use std::path::PathBuf;
 
+const HEADING: &str = "Options of every command";
+
 /// Flags of every command.
 #[derive(Debug, Args)]
 pub struct Global {
     /// Where networks run: auto, cpu or cuda:N
-    #[arg(long, global = true, default_value_t = DeviceChoice::Auto, value_name = "DEVICE")]
+    #[arg(long, global = true, help_heading = HEADING, default_value_t = DeviceChoice::Auto, value_name = "DEVICE")]
     pub device: DeviceChoice,
     /// One seed, one result
-    #[arg(long, global = true, value_name = "N")]
+    #[arg(long, global = true, help_heading = HEADING, value_name = "N")]
     pub seed: Option<u64>,
     /// An experiment's YAML file
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, help_heading = HEADING, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// One configuration value; wins over the file
-    #[arg(long, global = true, value_name = "KEY.PATH=VALUE")]
+    #[arg(long, global = true, help_heading = HEADING, value_name = "KEY.PATH=VALUE")]
     pub set: Vec<String>,
     /// No progress, errors only
-    #[arg(long, short, global = true)]
+    #[arg(long, short, global = true, help_heading = HEADING)]
     pub quiet: bool,
     /// Results as JSON objects, one a line, on standard output
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = HEADING)]
     pub json: bool,
 }
 
@@ -48,6 +50,7 @@ impl Global {
         for text in &self.set {
             layers = layers.assignment(text).map_err(Failure::usage)?;
         }
-        flags(layers).resolve().map_err(Failure::usage)
+        let experiment: Experiment = flags(layers).resolve().map_err(Failure::usage)?;
+        Ok(experiment.followed())
     }
 }

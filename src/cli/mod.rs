@@ -1,5 +1,6 @@
 //! The command line: one file a command, each a clap struct and a `run` that calls the library.
 
+mod defect;
 mod doctor;
 mod failure;
 mod generate;
@@ -19,7 +20,13 @@ use std::ffi::OsString;
 
 /// A folder of recordings in, new music out.
 #[derive(Debug, Parser)]
-#[command(name = "nocturne", version, propagate_version = true, arg_required_else_help = true)]
+#[command(
+    name = "nocturne",
+    version,
+    propagate_version = true,
+    arg_required_else_help = true,
+    args_override_self = true
+)]
 pub struct Cli {
     #[command(flatten)]
     global: Global,
@@ -53,13 +60,13 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Outcome {
         }
     };
     let output = Output::new(&cli.global);
-    let result = match cli.command {
+    let result = defect::guarded(|| match cli.command {
         Command::Quickstart(command) => command.run(&cli.global, &output),
         Command::Prepare(command) => command.run(&cli.global, &output),
         Command::Train(command) => command.run(&cli.global, &output),
         Command::Generate(command) => command.run(&cli.global, &output),
         Command::Doctor => doctor::run(&cli.global, &output),
-    };
+    });
     result.unwrap_or_else(|failure| {
         output.failure(&failure);
         failure.outcome()

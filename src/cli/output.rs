@@ -1,9 +1,14 @@
 //! What a command says: results on standard output, progress and logs on standard error.
 
 use super::{Failure, Global};
-use crate::progress::Progress;
+use crate::progress::{Progress, above_bars};
 use serde_json::Value;
+use std::fmt;
 use std::io::Write;
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::registry::LookupSpan;
 
 /// Where results and failures go.
 #[derive(Debug)]
@@ -13,16 +18,15 @@ pub struct Output {
 }
 
 impl Output {
-    /// Also starts the log: warnings always, progress lines unless `--quiet`.
+    /// Also starts the log: warnings and progress lines, unless `--quiet`.
     pub fn new(global: &Global) -> Self {
-        let level = if global.quiet { tracing::Level::ERROR } else { tracing::Level::INFO };
+        let level = if global.quiet { Level::ERROR } else { Level::INFO };
         // A second call (in tests) finds the log already started, which is as good.
         let _ = tracing_subscriber::fmt()
-            .with_writer(std::io::stderr)
+            .with_writer(|| AboveBars)
             .with_max_level(level)
-            .without_time()
-            .with_target(false)
-            .compact()
+            .with_ansi(false)
+            .event_format(Lines)
             .try_init();
         Self { json: global.json, quiet: global.quiet }
     }
@@ -48,5 +52,38 @@ impl Output {
     /// A progress bar, or plain lines where nobody watches a terminal.
     pub fn progress(&self) -> Progress {
         if self.quiet { Progress::silent() } else { Progress::visible() }
+    }
+}
+
+/// `1 clip`, `2 clips`.
+pub fn counted(count: u64, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
+/// `warning: …` as `error: …` and `hint: …`; everything else without a mark.
+struct Lines;
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>, N: for<'a> FormatFields<'a> + 'static> FormatEvent<S, N> for Lines {
+    fn format_event(&self, context: &FmtContext<'_, S, N>, mut out: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        match *event.metadata().level() {
+            Level::ERROR => write!(out, "error: ")?,
+            Level::WARN => write!(out, "warning: ")?,
+            _ => {}
+        }
+        context.format_fields(out.by_ref(), event)?;
+        writeln!(out)
+    }
+}
+
+/// Standard error, without writing into a progress bar.
+struct AboveBars;
+
+impl Write for AboveBars {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        above_bars(|| std::io::stderr().lock().write(bytes))
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        std::io::stderr().lock().flush()
     }
 }

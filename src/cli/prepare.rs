@@ -1,15 +1,33 @@
 //! `nocturne prepare`: a folder of audio becomes a mel dataset.
 
-use super::values::{Resolution, method};
+use super::output::counted;
+use super::values::{Resolution, finite, method};
 use super::{Failure, Global, Outcome, Output};
-use crate::config::{Experiment, write_resolved};
-use crate::dataset::{self, DatasetError, Format, PrepareOptions, PrepareReport, Shard};
+use crate::config::{DataSettings, Experiment, write_resolved};
+use crate::dataset::{self, DatasetError, Format, PrepareOptions, PrepareReport, Shard, Summary};
 use crate::interrupt::stop_flag;
 use crate::progress::clock;
 use crate::representation::MelSpecMethod;
 use clap::Args;
 use serde_json::json;
 use std::path::{Path, PathBuf};
+
+/// What says how audio is read and stored, which a merge takes from its shards.
+const AUDIO: [&str; 13] = [
+    "input_dir",
+    "resolution",
+    "hop_length",
+    "n_fft",
+    "sample_rate",
+    "top_db",
+    "mel_spec_method",
+    "bigvgan_model",
+    "reference_level",
+    "format",
+    "flat",
+    "shard",
+    "threads",
+];
 
 /// The command's flags.
 #[derive(Debug, Args)]
@@ -42,7 +60,7 @@ pub struct Prepare {
     #[arg(long, value_name = "NAME")]
     bigvgan_model: Option<String>,
     /// One power for 0 dB in all pictures, instead of each slice's maximum
-    #[arg(long, value_name = "POWER")]
+    #[arg(long, value_name = "POWER", value_parser = finite::<f32>)]
     reference_level: Option<f32>,
     /// The files of the dataset: arrow or parquet
     #[arg(long, value_name = "FORMAT")]
@@ -51,17 +69,17 @@ pub struct Prepare {
     #[arg(long)]
     flat: bool,
     /// Do one N-th of the files
-    #[arg(long, value_name = "I/N", conflicts_with = "merge")]
+    #[arg(long, value_name = "I/N")]
     shard: Option<Shard>,
     /// Make one dataset of these finished shards, without copying, instead of reading audio
-    #[arg(long, value_name = "DIR", num_args = 1..)]
+    #[arg(long, value_name = "DIR", num_args = 1.., conflicts_with_all = AUDIO)]
     merge: Vec<PathBuf>,
     /// Replace a dataset that is there
     #[arg(long)]
     overwrite: bool,
     /// Threads; all cores if not given
-    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
-    threads: usize,
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
 }
 
 impl Prepare {
@@ -84,16 +102,20 @@ impl Prepare {
         let data = &experiment.data;
         let target = data.dataset.clone().ok_or_else(|| Failure::arguments("`--output-dir` is missing"))?;
         if !self.merge.is_empty() {
-            let report = dataset::merge(&self.merge, &target, self.overwrite).map_err(Failure::failed)?;
+            let report = dataset::merge(&self.merge, &target, self.overwrite)?;
+            // The shards' own settings, not those of this command.
+            let merged = Experiment { data: settings_of(&target, data)?, ..experiment };
+            write_resolved(&target, &merged).map_err(Failure::failed)?;
             return Ok(finished(&report, &target, output));
         }
+        data.check_resolution().map_err(Failure::usage)?;
         let input = data.input_dir.clone().ok_or_else(|| Failure::arguments("`--input-dir` is missing"))?;
         let options = PrepareOptions {
             format: data.format,
             flat: data.flat,
             shard: self.shard,
             overwrite: self.overwrite,
-            threads: self.threads,
+            threads: self.threads.unwrap_or(0),
             ..PrepareOptions::new(input, &target, data.method())
         };
         let mut progress = output.progress();
@@ -111,27 +133,36 @@ impl Prepare {
         progress.finish();
         let report = match report {
             Err(error @ DatasetError::Cancelled { .. }) => {
-                tracing::warn!("{error}; the same command continues");
+                tracing::warn!("{error}");
                 return Ok(Outcome::Interrupted);
             }
-            other => other.map_err(Failure::failed)?,
+            other => other?,
         };
         write_resolved(&target, &experiment).map_err(Failure::failed)?;
         Ok(finished(&report, &target, output))
     }
 }
 
+/// The section `data` of a dataset that is there.
+fn settings_of(dataset: &Path, given: &DataSettings) -> Result<DataSettings, Failure> {
+    let Some(Summary { options, .. }) = Summary::read(dataset)? else { return Ok(given.clone()) };
+    let PrepareOptions { input_dir, method, format, flat, .. } = options;
+    let data =
+        DataSettings { dataset: given.dataset.clone(), input_dir: Some(input_dir), format, flat, ..given.clone() };
+    Ok(data.with_mel(&method.representation()?))
+}
+
 fn finished(report: &PrepareReport, target: &Path, output: &Output) -> Outcome {
     let mut object = json!(report);
     object["dataset"] = json!(target);
     let sentence = format!(
-        "{} slices of {} files ({} of audio) in {}; {} silent slices left out, {} files skipped",
-        report.slices,
-        report.files as u64 - report.skipped.min(report.files as u64),
+        "{} of {} ({} of audio) in {}; {} left out, {} skipped",
+        counted(report.slices, "slice"),
+        counted((report.files as u64).saturating_sub(report.skipped), "file"),
         clock(report.seconds),
         target.display(),
-        report.silent,
-        report.skipped,
+        counted(report.silent, "silent slice"),
+        counted(report.skipped, "file"),
     );
     output.result(&object, &sentence);
     if report.skipped > 0 { Outcome::Skipped } else { Outcome::Done }

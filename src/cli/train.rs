@@ -1,7 +1,8 @@
 //! `nocturne train`: training, one subcommand a network.
 
+use super::values::finite;
 use super::{Failure, Global, Outcome, Output};
-use crate::config::{Experiment, write_resolved};
+use crate::config::Experiment;
 use crate::interrupt::stop_flag;
 use crate::jobs::{JobError, TrainUnet, train_unet};
 use crate::train::TrainError;
@@ -67,7 +68,7 @@ struct Unet {
     #[arg(long, value_name = "N")]
     gradient_accumulation_steps: Option<usize>,
     /// The highest learning rate
-    #[arg(long, value_name = "LR")]
+    #[arg(long, value_name = "LR", value_parser = finite::<f64>)]
     learning_rate: Option<f64>,
     /// constant, linear, cosine or polynomial
     #[arg(long, value_name = "NAME")]
@@ -75,29 +76,29 @@ struct Unet {
     /// Steps of linear warm-up
     #[arg(long, value_name = "N")]
     lr_warmup_steps: Option<u64>,
-    /// β₁ of `AdamW`
-    #[arg(long, value_name = "X")]
+    /// β₁ of AdamW
+    #[arg(long, value_name = "X", value_parser = finite::<f64>)]
     adam_beta1: Option<f64>,
-    /// β₂ of `AdamW`
-    #[arg(long, value_name = "X")]
+    /// β₂ of AdamW
+    #[arg(long, value_name = "X", value_parser = finite::<f64>)]
     adam_beta2: Option<f64>,
-    /// Decoupled weight decay of `AdamW`
-    #[arg(long, value_name = "X")]
+    /// Decoupled weight decay of AdamW
+    #[arg(long, value_name = "X", value_parser = finite::<f64>)]
     adam_weight_decay: Option<f64>,
-    /// ε of `AdamW`
-    #[arg(long, value_name = "X")]
+    /// ε of AdamW
+    #[arg(long, value_name = "X", value_parser = finite::<f64>)]
     adam_epsilon: Option<f64>,
     /// Publish the average of the weights: true or false
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", value_parser = published_bool)]
     use_ema: Option<bool>,
     /// γ of the average's warm-up
-    #[arg(long, value_name = "X")]
+    #[arg(long, value_name = "X", value_parser = finite::<f64>)]
     ema_inv_gamma: Option<f64>,
     /// p of the average's warm-up
-    #[arg(long, value_name = "X")]
+    #[arg(long, value_name = "X", value_parser = finite::<f64>)]
     ema_power: Option<f64>,
     /// The average's highest decay
-    #[arg(long, value_name = "X")]
+    #[arg(long, value_name = "X", value_parser = finite::<f64>)]
     ema_max_decay: Option<f64>,
     /// no, or bf16 on CUDA
     #[arg(long, value_name = "NAME")]
@@ -142,7 +143,6 @@ impl Unet {
         let device = global.device.open().map_err(Failure::usage)?;
         std::fs::create_dir_all(&self.output_dir)
             .map_err(|error| Failure::arguments(format!("cannot make `{}`: {error}", self.output_dir.display())))?;
-        write_resolved(&self.output_dir, &experiment).map_err(Failure::failed)?;
         let job = TrainUnet {
             experiment: &experiment,
             dataset: &dataset,
@@ -188,6 +188,11 @@ impl Unet {
 }
 
 fn failure(error: JobError) -> Failure {
+    let error = match error {
+        JobError::Dataset(error) => return error.into(),
+        JobError::Model(error) => return error.into(),
+        error => error,
+    };
     let remedy = match &error {
         JobError::Train(TrainError::Occupied { .. }) => Some("`--resume` goes on with it"),
         JobError::Train(TrainError::NotFinite { .. }) => {
@@ -198,6 +203,7 @@ fn failure(error: JobError) -> Failure {
     let wrong = matches!(
         error,
         JobError::Network(_)
+            | JobError::Representation(_)
             | JobError::Train(
                 TrainError::Config { .. }
                     | TrainError::Model(_)

@@ -20,6 +20,12 @@ impl FromStr for Resolution {
     }
 }
 
+/// A number, but no NaN and no infinity, which JSON cannot carry into the configuration.
+pub fn finite<T: FromStr + Copy + Into<f64>>(text: &str) -> Result<T, String> {
+    let number = text.parse::<T>().ok().filter(|number| Into::<f64>::into(*number).is_finite());
+    number.ok_or_else(|| "expected a finite number".to_owned())
+}
+
 /// `image` or `bigvgan`.
 pub fn method(text: &str) -> Result<MelSpecMethod, String> {
     match text {
@@ -32,6 +38,14 @@ pub fn method(text: &str) -> Result<MelSpecMethod, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_are_finite() {
+        assert_eq!(finite("1e-4"), Ok(1e-4));
+        for wrong in ["nan", "inf", "-inf", "1e400", "fast", ""] {
+            assert!(finite::<f64>(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn resolutions_are_width_then_height() {

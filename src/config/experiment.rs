@@ -1,12 +1,13 @@
 //! What an experiment's YAML file may say, and every default.
 
+use super::ConfigError;
 use crate::dataset::{Format, MelMethod};
 use crate::pipeline::SamplingSettings;
-use crate::representation::MelSpecMethod;
+use crate::representation::{MelSpecMethod, RepresentationConfig};
 use crate::train::{TrainConfig, TrainSettings};
 use nocturne_models::diffusion::SchedulerConfig;
 use nocturne_models::unet::UNet2DConfig;
-use nocturne_vocoder::mel::MelConfig;
+use nocturne_vocoder::mel::{LogMelConfig, MelConfig};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -87,6 +88,40 @@ impl Default for DataSettings {
 }
 
 impl DataSettings {
+    /// The same with the mel of a dataset or a model.
+    #[must_use]
+    pub fn with_mel(&self, config: &RepresentationConfig) -> Self {
+        let RepresentationConfig { mel, mel_spec_method, bigvgan_model, reference_level } = config;
+        let MelConfig { hop_length, n_fft, n_iter, sample_rate, top_db, x_res, y_res } = *mel;
+        Self {
+            resolution: [x_res, y_res],
+            sample_rate,
+            hop_length,
+            n_fft,
+            top_db,
+            n_iter,
+            mel_spec_method: *mel_spec_method,
+            bigvgan_model: bigvgan_model.clone().unwrap_or_else(|| self.bigvgan_model.clone()),
+            reference_level: *reference_level,
+            ..self.clone()
+        }
+    }
+
+    /// Refuses mel bands that the BigVGAN configuration does not have. A square resolution names the frames alone.
+    pub fn check_resolution(&self) -> Result<(), ConfigError> {
+        let [frames, bands] = self.resolution;
+        if self.mel_spec_method == MelSpecMethod::Image || frames == bands {
+            return Ok(());
+        }
+        let invalid = |reason| ConfigError::Invalid { key: "data.resolution".to_owned(), reason };
+        let published = LogMelConfig::published(&self.bigvgan_model).map_err(|error| invalid(error.to_string()))?;
+        if bands == published.num_mels {
+            return Ok(());
+        }
+        let (name, expected) = (&self.bigvgan_model, published.num_mels);
+        Err(invalid(format!("{bands} mel bands, expected the {expected} of {name}")))
+    }
+
     /// What a slice is stored as.
     pub fn method(&self) -> MelMethod {
         let [x_res, y_res] = self.resolution;
@@ -98,5 +133,56 @@ impl DataSettings {
             },
             MelSpecMethod::Bigvgan => MelMethod::BigVgan { model: self.bigvgan_model.clone(), frames: x_res },
         }
+    }
+}
+
+impl Experiment {
+    /// Where the number of levels is not the default's and the block types still are, gives every level the published
+    /// pattern: residual blocks, with attention at the level before the last (at the last, of two).
+    #[must_use]
+    pub fn followed(mut self) -> Self {
+        let published = TrainConfig::default().model;
+        let levels = self.model.block_out_channels.len();
+        let untouched = self.model.down_block_types == published.down_block_types
+            && self.model.up_block_types == published.up_block_types;
+        if !untouched || levels == published.block_out_channels.len() {
+            return self;
+        }
+        let attending = levels.saturating_sub(2).max(1);
+        let block = |level: usize, kind: &str| {
+            if level == attending { format!("Attn{kind}") } else { kind.to_owned() }
+        };
+        self.model.down_block_types = (0..levels).map(|level| block(level, "DownBlock2D")).collect();
+        self.model.up_block_types = (0..levels).rev().map(|level| block(level, "UpBlock2D")).collect();
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn block_types_follow_the_number_of_levels() {
+        let types = |levels: usize| {
+            let mut experiment = Experiment::default();
+            experiment.model.block_out_channels = vec![32; levels];
+            experiment = experiment.followed();
+            (experiment.model.down_block_types, experiment.model.up_block_types)
+        };
+        assert_eq!(types(1), (vec!["DownBlock2D".to_owned()], vec!["UpBlock2D".to_owned()]));
+        assert_eq!(types(2).0, ["DownBlock2D", "AttnDownBlock2D"]);
+        assert_eq!(types(2).1, ["AttnUpBlock2D", "UpBlock2D"]);
+        assert_eq!(types(4).1, ["UpBlock2D", "AttnUpBlock2D", "UpBlock2D", "UpBlock2D"]);
+        let published = Experiment::default().model;
+        assert_eq!(types(6), (published.down_block_types, published.up_block_types));
+    }
+
+    #[test]
+    fn block_types_that_were_given_stay() {
+        let mut experiment = Experiment::default();
+        experiment.model.down_block_types = vec!["DownBlock2D".to_owned(); 3];
+        experiment.model.block_out_channels = vec![32; 2];
+        assert_eq!(experiment.clone().followed(), experiment);
     }
 }

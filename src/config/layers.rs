@@ -49,6 +49,14 @@ pub enum ConfigError {
         /// The nearest known key.
         suggestion: Option<String>,
     },
+    /// A file that is YAML, but no configuration.
+    #[error("{origin} is no configuration: {reason}")]
+    NotSections {
+        /// The file.
+        origin: String,
+        /// What was expected and what was found.
+        reason: String,
+    },
     /// A value of the wrong type or range.
     #[error("configuration key `{key}`: {reason}")]
     Invalid {
@@ -114,7 +122,8 @@ impl Layers {
         for (origin, layer) in self.layers {
             overlay(&mut resolved, layer, "", &origin)?;
         }
-        serde_path_to_error::deserialize(resolved).map_err(|e| invalid(e.path().to_string(), e.inner().to_string()))
+        serde_path_to_error::deserialize(resolved)
+            .map_err(|e| invalid(e.path().to_string(), in_words(&e.inner().to_string())))
     }
 }
 
@@ -122,7 +131,24 @@ fn yaml(text: &str) -> Result<Value, String> {
     if text.trim().is_empty() {
         return Ok(Value::Null);
     }
-    serde_saphyr::from_str(text).map_err(|e| e.to_string().lines().next().unwrap_or_default().to_owned())
+    serde_saphyr::from_str(text).map_err(|e| {
+        let text = e.to_string();
+        let line = text.lines().next().unwrap_or_default();
+        line.strip_prefix("error: ").unwrap_or(line).to_owned()
+    })
+}
+
+/// serde's expectation without the names of Rust's types.
+fn in_words(reason: &str) -> String {
+    let Some((found, expected)) = reason.rsplit_once(", expected ") else { return reason.to_owned() };
+    let expected = match expected {
+        "f32" | "f64" => "a number",
+        "u32" | "u64" | "usize" => "a whole number of 0 or more",
+        "a sequence" => "a list, as in [1, 2]",
+        "a boolean" => "true or false",
+        other => other,
+    };
+    format!("{found}, expected {expected}")
 }
 
 fn nest(key: &str, value: Value) -> Value {
@@ -143,8 +169,12 @@ fn overlay(base: &mut Value, layer: Value, prefix: &str, origin: &str) -> Result
             }
         }
         (Value::Object(_), found) => {
-            let reason = format!("expected a section, found `{found}` in {origin}");
-            return Err(ConfigError::Invalid { key: prefix.to_owned(), reason });
+            let reason = format!("expected a section of keys, found `{found}`");
+            return Err(if prefix.is_empty() {
+                ConfigError::NotSections { origin: origin.to_owned(), reason }
+            } else {
+                ConfigError::Invalid { key: prefix.to_owned(), reason: format!("{reason} in {origin}") }
+            });
         }
         (slot, value) => *slot = value,
     }
@@ -240,7 +270,8 @@ mod tests {
     #[test]
     fn a_wrong_type_names_its_key() {
         let error = Layers::default().assignment("train.rate=fast").unwrap().resolve::<Whole>().unwrap_err();
-        assert!(error.to_string().contains("`train.rate`"), "{error}");
+        let text = error.to_string();
+        assert!(text.contains("`train.rate`") && text.ends_with("expected a number"), "{text}");
         let error = Layers::default().assignment("train=3").unwrap().resolve::<Whole>().unwrap_err();
         assert!(error.to_string().contains("`train`"), "{error}");
         assert!(matches!(Layers::default().assignment("train"), Err(ConfigError::NotAnAssignment { .. })));

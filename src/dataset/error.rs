@@ -52,7 +52,7 @@ pub enum DatasetError {
         list: PathBuf,
     },
     /// The output folder holds a dataset already, and overwriting was not asked for.
-    #[error("{path} holds a dataset already, expected an empty folder or --overwrite")]
+    #[error("{path} holds a dataset already")]
     Exists {
         /// The output folder.
         path: PathBuf,
@@ -64,9 +64,7 @@ pub enum DatasetError {
         path: PathBuf,
     },
     /// An interrupted job cannot be continued, because something is different now.
-    #[error(
-        "{path}: an interrupted run had another {what}, expected the same to continue it, or --overwrite to start anew"
-    )]
+    #[error("{path}: an interrupted run had another {what}; `--overwrite` starts anew")]
     Interrupted {
         /// The output folder.
         path: PathBuf,
@@ -74,7 +72,7 @@ pub enum DatasetError {
         what: String,
     },
     /// The job was told to stop; what is done is kept, and the same command continues.
-    #[error("interrupted after {done} of {files} files, the same command continues")]
+    #[error("interrupted after {done} of {files} files; the same command continues")]
     Cancelled {
         /// Files done.
         done: usize,

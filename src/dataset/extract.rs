@@ -55,7 +55,11 @@ impl Extractor {
     /// Decodes a file, mixes it to mono, resamples it, and cuts it. The whole file is in memory meanwhile. An error is the
     /// reason, in words, why the file cannot be used.
     pub fn extract(&self, path: &Path, audio_file: &Arc<str>) -> Result<Extracted, String> {
-        let audio = Audio::decode(path).map_err(|error| error.to_string())?;
+        let audio = Audio::decode(path).map_err(|error| {
+            let reason = error.to_string();
+            // Whoever reads the reason has the path beside it.
+            reason.strip_prefix(&format!("{}: ", path.display())).unwrap_or(&reason).to_string()
+        })?;
         let seconds = audio.seconds();
         let mono = Audio { sample_rate: audio.sample_rate, channels: vec![audio.mono()] };
         drop(audio);

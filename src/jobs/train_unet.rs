@@ -1,7 +1,7 @@
 //! The job of `nocturne train unet`: a mel dataset in, a model folder out.
 
 use super::Mels;
-use crate::config::Experiment;
+use crate::config::{DataSettings as CorpusSettings, Experiment, write_resolved};
 use crate::dataset::{Dataset, DatasetError, Picture};
 use crate::pipeline::{ModelFolder, ModelFolderError, SampleError, SamplingSettings, drawn_noise, sample_mels};
 use crate::report::wav;
@@ -83,8 +83,17 @@ pub fn train_unet(job: TrainUnet<'_>, report: impl FnMut(&Report)) -> Result<Out
         train: job.experiment.train.clone(),
         data: DataSettings { dataset: Some(job.dataset.to_owned()) },
     };
+    // What was trained, and on what, whatever the defaults say.
+    let resolved = Experiment {
+        data: CorpusSettings { dataset: Some(job.dataset.to_owned()), ..job.experiment.data.with_mel(&folder.mel) },
+        model: folder.network.clone(),
+        ..job.experiment.clone()
+    };
     let callbacks = Callbacks {
-        publish: Box::new(|network: &UNet2D| folder.write(job.output, network).map_err(BoxError::from)),
+        publish: Box::new(|network: &UNet2D| {
+            folder.write(job.output, network)?;
+            Ok(write_resolved(job.output, &resolved)?)
+        }),
         sample: Box::new(|network: &UNet2D| {
             samples(network, &folder, &representation, &job.experiment.sampling, job.device, job.stop)
         }),
