@@ -1,174 +1,164 @@
-"""Mel extraction and Griffin-Lim beside librosa and torchaudio, alternating in one run on two threads each.
+"""Mel extraction and the way back, beside librosa and torchaudio.
 
-    cargo build --release -p nocturne-vocoder --example mel_bench
-    python scripts/bench/mel.py target/release/examples/mel_bench
+    python scripts/bench/mel.py [--quick]
 
-Needs numpy, librosa, torch and torchaudio. Clips are 5.94 s at 22050 Hz, pictures 256x256, n_fft 2048, hop 512. What is
-timed is the arithmetic from decoded float32 arrays: to 8-bit pictures, and back. Every contender warms up first.
+Takes about three minutes on two quiet cores (--quick: one). Clips are 5.94 s at 22050 Hz, pictures 256×256, n_fft 2048, hop
+512. What is timed is the arithmetic from decoded float32 arrays: to 8-bit pictures, and back.
 """
 
-import json
 import os
-import statistics
-import subprocess
 import sys
 import tempfile
-import time
 import warnings
 
-THREADS = "2"
-for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS", "RAYON_NUM_THREADS"):
-    os.environ[name] = THREADS
-warnings.filterwarnings("ignore")
+import side_by_side as bench
 
-import librosa  # noqa: E402
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
-import torchaudio  # noqa: E402
+SAMPLE_RATE, N_FFT, HOP, BANDS, SLICE, ITERATIONS = 22050, 2048, 512, 256, 256 * 512 - 1, 32
+CLIPS, FEW, FEWER = 100, 4, 2
 
-torch.set_num_threads(int(THREADS))
-SAMPLE_RATE, N_FFT, HOP, BANDS, SLICE = 22050, 2048, 512, 256, 256 * 512 - 1
+# Task: its title, the clips it is done for, the rounds, the references.
+TASKS = {
+    "mel": (f"mel, {CLIPS} clips", CLIPS, 15, ["librosa", "torchaudio", "torchaudio-batch"]),
+    "griffin-lim": (f"Griffin-Lim, {ITERATIONS} iterations, {FEW} clips", FEW, 9, ["librosa", "torchaudio"]),
+    "mel-to-audio": (f"mel to audio, {FEWER} clips", FEWER, 3, ["librosa"]),
+}
+TITLES = {"torchaudio": "torchaudio, clip by clip", "torchaudio-batch": "torchaudio, batches of 10"}
 
 
-def clips(count):
-    """Chords of decaying sines over pink-like noise, each clip its own."""
+def main():
+    quick = bench.arguments(__doc__).quick
+    program = bench.build("example", "mel_bench")
+    bench.heading(["librosa", "torch", "torchaudio"])
+    bench.table("task", "nocturne, s", "reference", "its time, s", "times as fast", "nocturne, peak MiB", "its peak MiB")
+    for task, (title, clips, rounds, systems) in TASKS.items():
+        with tempfile.TemporaryDirectory() as folder:
+            file = os.path.join(folder, "clips.f32")
+            bench.run_once(bench.script("--write-clips", file, clips))
+            ours = bench.Contender("nocturne", [program, task, file])
+            commands = {TITLES.get(name, name): bench.script("--reference", name, task, file) for name in systems}
+            theirs = [bench.Contender(name, command) for name, command in commands.items()]
+            for absent in [side for side in theirs if "unavailable" in side.said]:
+                bench.row(title, "", absent.name, "not measured", absent.said["unavailable"], "", "")
+            present = [side for side in theirs if "unavailable" not in side.said]
+            bench.race([ours, *present], max(1, rounds // 5) if quick else rounds)
+            for side in [ours, *theirs]:
+                side.close()
+            for side in present:
+                bench.row(
+                    title,
+                    bench.spread(ours.seconds),
+                    side.name,
+                    bench.spread(side.seconds),
+                    bench.ratio(side, ours),
+                    f"{ours.peak_mib:.0f}",
+                    f"{side.peak_mib:.0f}",
+                )
+
+
+def write_clips(file, count):
+    """Chords of decaying sines over brown noise, each clip its own."""
+    import numpy as np
+
     random = np.random.default_rng(0)
     time_axis = np.arange(SLICE) / SAMPLE_RATE
-    out = np.empty((count, SLICE), dtype=np.float32)
-    for clip in out:
+    clips = np.empty((count, SLICE), dtype=np.float32)
+    for clip in clips:
         sound = np.cumsum(random.standard_normal(SLICE)) * 1e-4
         for _ in range(12):
             pitch, start = 55 * 2 ** (random.integers(0, 60) / 12), random.uniform(0, 5)
             since = np.maximum(time_axis - start, 0)
             sound += 0.1 * np.sin(2 * np.pi * pitch * since) * np.exp(-2 * since) * (time_axis >= start)
         clip[:] = sound
-    return out
+    clips.tofile(file)
 
 
-class Ours:
-    def __init__(self, program, task, sounds):
-        self.file = tempfile.NamedTemporaryFile(suffix=".f32")
-        self.file.write(sounds.tobytes())
-        self.file.flush()
-        self.process = subprocess.Popen(
-            [program, task, self.file.name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+def reference(system, task, file):
+    import numpy as np
+
+    warnings.filterwarnings("ignore")
+    sounds = np.fromfile(file, dtype=np.float32).reshape(-1, SLICE)
+    if system == "librosa":
+        bench.serve({}, librosa_work(task, sounds))
+        return
+    try:
+        torchaudio = import_torchaudio()
+    except (ImportError, OSError, RuntimeError) as error:
+        bench.serve({"unavailable": f"{type(error).__name__}: {error}".splitlines()[0]}, None)
+        return
+    bench.serve({}, torchaudio_work(torchaudio, task, sounds, 10 if system == "torchaudio-batch" else 1))
+
+
+def librosa_work(task, sounds):
+    import librosa
+    import numpy as np
+
+    mel = {"sr": SAMPLE_RATE, "n_fft": N_FFT, "hop_length": HOP}
+
+    def picture(sound):
+        power = librosa.feature.melspectrogram(y=sound, n_mels=BANDS, **mel)
+        level = librosa.power_to_db(power, ref=np.max, top_db=80)
+        return (((level + 80) * 255 / 80).clip(0, 255) + 0.5).astype(np.uint8)
+
+    if task == "mel":
+        return lambda _: [picture(sound) for sound in sounds]
+    if task == "griffin-lim":
+        magnitudes = [np.abs(librosa.stft(sound, n_fft=N_FFT, hop_length=HOP)) for sound in sounds]
+        settings = {"n_iter": ITERATIONS, "hop_length": HOP, "n_fft": N_FFT}
+        return lambda _: [librosa.griffinlim(magnitude, **settings) for magnitude in magnitudes]
+    pictures = [picture(sound) for sound in sounds]
+
+    def audio(pixels):
+        power = librosa.db_to_power(pixels.astype(np.float32) * 80 / 255 - 80)
+        return librosa.feature.inverse.mel_to_audio(power, n_iter=ITERATIONS, **mel)
+
+    return lambda _: [audio(pixels) for pixels in pictures]
+
+
+def import_torchaudio():
+    import torch
+
+    # torchaudio refuses to load beside a torch whose wheel was built for another CUDA. On the CPU that is no matter.
+    torch.version.cuda = None
+    import torchaudio
+
+    return torchaudio
+
+
+def torchaudio_work(torchaudio, task, sounds, batch):
+    import torch
+
+    torch.set_num_threads(bench.THREADS)
+    sounds = torch.from_numpy(sounds)
+    if task == "mel":
+        transform = torchaudio.transforms.MelSpectrogram(
+            SAMPLE_RATE, N_FFT, hop_length=HOP, n_mels=BANDS, norm="slaney", mel_scale="slaney", pad_mode="constant"
         )
 
-    def __call__(self):
-        self.process.stdin.write("\n")
-        self.process.stdin.flush()
-        return json.loads(self.process.stdout.readline())["seconds"]
+        @torch.inference_mode()
+        def work(_):
+            for part in sounds.split(batch):
+                level = 10 * torch.log10(transform(part).clamp(min=1e-10))
+                level -= level.amax(dim=(1, 2), keepdim=True)
+                (((level + 80) * 255 / 80).clip(0, 255) + 0.5).to(torch.uint8)
 
-
-def timed(function):
-    def run():
-        start = time.perf_counter()
-        function()
-        return time.perf_counter() - start
-
-    return run
-
-
-def picture(power):
-    level = librosa.power_to_db(power, ref=np.max, top_db=80)
-    return (((level + 80) * 255 / 80).clip(0, 255) + 0.5).astype(np.uint8)
-
-
-def librosa_mels(sounds):
-    for sound in sounds:
-        picture(librosa.feature.melspectrogram(y=sound, sr=SAMPLE_RATE, n_fft=N_FFT, hop_length=HOP, n_mels=BANDS))
-
-
-def torchaudio_mels(sounds, batch):
-    mel = torchaudio.transforms.MelSpectrogram(
-        SAMPLE_RATE, N_FFT, hop_length=HOP, n_mels=BANDS, norm="slaney", mel_scale="slaney", pad_mode="constant"
-    )
+        return work
+    spectrogram = torchaudio.transforms.Spectrogram(N_FFT, hop_length=HOP, power=1.0, pad_mode="constant")
+    transform = torchaudio.transforms.GriffinLim(N_FFT, ITERATIONS, hop_length=HOP, power=1.0, momentum=0.99)
+    magnitudes = [spectrogram(sound) for sound in sounds]
 
     @torch.inference_mode()
-    def run():
-        for part in torch.from_numpy(sounds).split(batch):
-            power = mel(part)
-            level = 10 * torch.log10(power.clamp(min=1e-10))
-            level -= level.amax(dim=(1, 2), keepdim=True)
-            (((level + 80) * 255 / 80).clip(0, 255) + 0.5).to(torch.uint8)
-
-    return run
-
-
-def librosa_griffin_lim(magnitudes):
-    for magnitude in magnitudes:
-        librosa.griffinlim(magnitude, n_iter=32, hop_length=HOP, n_fft=N_FFT)
-
-
-def torchaudio_griffin_lim(magnitudes):
-    transform = torchaudio.transforms.GriffinLim(N_FFT, 32, hop_length=HOP, power=1.0, momentum=0.99)
-
-    @torch.inference_mode()
-    def run():
+    def work(_):
         for magnitude in magnitudes:
-            transform(torch.from_numpy(magnitude))
+            transform(magnitude)
 
-    return run
-
-
-def librosa_mel_to_audio(powers):
-    for power in powers:
-        librosa.feature.inverse.mel_to_audio(power, sr=SAMPLE_RATE, n_fft=N_FFT, hop_length=HOP, n_iter=32)
-
-
-def race(title, contenders, rounds):
-    """Alternates the contenders; the first is ours."""
-    for run in contenders.values():
-        run()
-    seconds = {name: [] for name in contenders}
-    for _ in range(rounds):
-        for name, run in contenders.items():
-            seconds[name].append(run())
-    medians = {name: statistics.median(values) for name, values in seconds.items()}
-    ours = next(iter(medians.values()))
-    for name, median in medians.items():
-        spread = f"{min(seconds[name]):.3f}-{max(seconds[name]):.3f}"
-        print(f"| {title} | {name} | {median:.4f} | {spread} | {median / ours:.1f} |", flush=True)
-
-
-def main(program):
-    print(f"librosa {librosa.__version__}, torchaudio {torchaudio.__version__}, {THREADS} threads\n")
-    print("| task | system | median s | range s | times ours |\n|---|---|---|---|---|")
-    sounds = clips(100)
-    race(
-        "mel, 100 clips",
-        {
-            "nocturne": Ours(program, "mel", sounds),
-            "librosa": timed(lambda: librosa_mels(sounds)),
-            "torchaudio, clip by clip": timed(torchaudio_mels(sounds, 1)),
-            "torchaudio, batches of 10": timed(torchaudio_mels(sounds, 10)),
-        },
-        7,
-    )
-    few = sounds[:4]
-    magnitudes = [np.abs(librosa.stft(sound, n_fft=N_FFT, hop_length=HOP)) for sound in few]
-    race(
-        "Griffin-Lim, 32 iterations, 4 clips",
-        {
-            "nocturne": Ours(program, "griffin-lim", few),
-            "librosa": timed(lambda: librosa_griffin_lim(magnitudes)),
-            "torchaudio": timed(torchaudio_griffin_lim(magnitudes)),
-        },
-        5,
-    )
-    powers = [
-        librosa.feature.melspectrogram(y=sound, sr=SAMPLE_RATE, n_fft=N_FFT, hop_length=HOP, n_mels=BANDS)
-        for sound in few
-    ]
-    race(
-        "mel to audio, 4 clips",
-        {
-            "nocturne": Ours(program, "mel-to-audio", few),
-            "librosa": timed(lambda: librosa_mel_to_audio(powers)),
-        },
-        3,
-    )
+    return work
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    match sys.argv[1:]:
+        case ["--write-clips", file, count]:
+            write_clips(file, int(count))
+        case ["--reference", system, task, file]:
+            reference(system, task, file)
+        case _:
+            main()

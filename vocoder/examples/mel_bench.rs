@@ -24,6 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let clips: Vec<&[f32]> = samples.chunks_exact(mel.slice_size()).collect();
     let images: Vec<MelImage> = clips.iter().map(|clip| mel.image(clip, Reference::SliceMaximum)).collect();
     let magnitudes: Vec<Array2<f32>> = clips.iter().map(|clip| magnitude(&stft, clip)).collect();
+    println!("{}", serde_json::json!({ "task": task, "clips": clips.len() }));
     for _ in std::io::stdin().lock().lines() {
         let start = Instant::now();
         let done: usize = match task.as_str() {

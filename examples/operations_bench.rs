@@ -1,0 +1,96 @@
+//! The timed side of `scripts/bench/operations.py`: says that it is ready, then for each line `NAME COUNT` on standard input does that operation so
+//! many times and prints the seconds it took, so that the script can alternate it with the reference.
+//!
+//! The operations are called as the networks call them.
+#![allow(clippy::print_stdout)]
+
+use std::collections::HashMap;
+use std::error::Error;
+use std::hint::black_box;
+use std::io::BufRead;
+use std::time::Instant;
+
+use burn::module::Module;
+use burn::nn::conv::{Conv2d, Conv2dConfig};
+use burn::nn::{GroupNorm, GroupNormConfig, LinearConfig, PaddingConfig2d};
+use burn::tensor::activation::silu;
+use burn::tensor::ops::AttentionModuleOptions;
+use burn::tensor::{Device, Tensor, TensorData, module};
+use nocturne_models::initialise::torch_default;
+use nocturne_models::random::Random;
+use serde_json::json;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut operations = operations(&Device::flex());
+    println!("{}", json!({ "operations": operations.len() }));
+    for line in std::io::stdin().lock().lines() {
+        let line = line?;
+        let (name, count) = line.split_once(' ').ok_or("expected a name and a count")?;
+        let operation = operations.get_mut(name).ok_or_else(|| format!("no operation {name}"))?;
+        let count: usize = count.parse()?;
+        let start = Instant::now();
+        for _ in 0..count {
+            operation();
+        }
+        println!("{}", json!({ "seconds": start.elapsed().as_secs_f64() }));
+    }
+    Ok(())
+}
+
+type Operation = Box<dyn FnMut()>;
+
+fn operations(device: &Device) -> HashMap<&'static str, Operation> {
+    let mut all: HashMap<&'static str, Operation> = HashMap::new();
+    for (name, channels, shape) in
+        [("conv2d-wide", 128, [1, 128, 64, 64]), ("conv2d-deep", 256, [4, 256, 16, 16])]
+    {
+        let (layer, input) = (conv3x3(channels, device), normal(shape, device));
+        all.insert(name, Box::new(move || drop(black_box(layer.forward(input.clone())))));
+    }
+
+    let (norm, input) = (group_norm(device), normal([1, 128, 64, 64], device));
+    all.insert("norm-silu", Box::new(move || drop(black_box(silu(norm.forward(input.clone()))))));
+
+    let [query, key, value] = [(); 3].map(|()| normal([1, 8, 1024, 64], device));
+    let attend = move || {
+        let options = AttentionModuleOptions::default();
+        drop(black_box(module::attention(query.clone(), key.clone(), value.clone(), None, None, options)));
+    };
+    all.insert("attention", Box::new(attend));
+
+    let linear = filled(LinearConfig::new(1024, 4096).init(device));
+    let input: Tensor<2> = normal([2, 1024], device);
+    all.insert("linear", Box::new(move || drop(black_box(linear.forward(input.clone())))));
+
+    let [left, right]: [Tensor<2>; 2] = [(); 2].map(|()| normal([1024, 1024], device));
+    all.insert("matmul", Box::new(move || drop(black_box(left.clone().matmul(right.clone())))));
+
+    let device = device.clone().autodiff();
+    let (layer, norm) = (conv3x3(128, &device), group_norm(&device));
+    let (input, weight) = (normal([4, 128, 32, 32], &device).require_grad(), normal([4, 128, 32, 32], &device));
+    let train = move || {
+        let output = silu(norm.forward(layer.forward(input.clone())));
+        let gradients = (output * weight.clone()).sum().backward();
+        assert!(layer.weight.val().grad(&gradients).is_some() && input.grad(&gradients).is_some());
+    };
+    all.insert("block-training", Box::new(train));
+    all
+}
+
+fn conv3x3(channels: usize, device: &Device) -> Conv2d {
+    let config = Conv2dConfig::new([channels, channels], [3, 3]).with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1));
+    filled(config.init(device))
+}
+
+fn group_norm(device: &Device) -> GroupNorm {
+    filled(GroupNormConfig::new(32, 128).init(device))
+}
+
+fn filled<M: Module>(module: M) -> M {
+    torch_default(module, &mut Random::new(0, "weights", 0))
+}
+
+fn normal<const D: usize>(shape: [usize; D], device: &Device) -> Tensor<D> {
+    let values = Random::new(0, "input", 0).normal(shape.iter().product());
+    Tensor::from_data(TensorData::new(values, shape), device)
+}

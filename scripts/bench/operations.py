@@ -1,0 +1,93 @@
+"""The operations that the networks spend their time in, beside PyTorch (eager, float32, CPU).
+
+    python scripts/bench/operations.py [--quick]
+
+Takes about one minute on two quiet cores. Each measurement repeats the operation for a tenth of a second or more and
+counts one; both sides repeat it equally often.
+"""
+
+import sys
+
+import side_by_side as bench
+
+# The names under which examples/operations_bench.rs and `reference` know them.
+OPERATIONS = {
+    "conv2d-wide": "conv2d 3×3, 128→128, 64×64",
+    "conv2d-deep": "conv2d 3×3, 256→256, 16×16, batch 4",
+    "norm-silu": "GroupNorm + SiLU, 128×64×64",
+    "attention": "attention, 8 heads, 1024×64",
+    "linear": "Linear, 2×1024→4096",
+    "block-training": "conv + GroupNorm + SiLU, forward and backward, batch 4, 128×32×32",
+    "matmul": "matrix product, 1024³",
+}
+SAMPLE_SECONDS = 0.1
+
+
+def main():
+    rounds = 3 if bench.arguments(__doc__).quick else 15
+    program = bench.build("example", "operations_bench")
+    bench.heading(["torch"])
+    ours = bench.Contender("nocturne", [program])
+    theirs = bench.Contender("PyTorch", bench.script("--reference"))
+    bench.table("operation", "nocturne, ms", "PyTorch, ms", "times as fast")
+    for name, title in OPERATIONS.items():
+        for side in (ours, theirs):
+            side.run(f"{name} 3")
+        quickest = min(side.run(f"{name} 3") / 3 for side in (ours, theirs))
+        count = max(1, round(SAMPLE_SECONDS / quickest))
+        bench.race([ours, theirs], rounds, f"{name} {count}", divide=count)
+        bench.row(
+            title, bench.spread(ours.seconds, 1e3), bench.spread(theirs.seconds, 1e3), bench.ratio(theirs, ours)
+        )
+    ours.close()
+    theirs.close()
+
+
+def reference():
+    import torch
+    from torch.nn.functional import scaled_dot_product_attention, silu
+
+    torch.set_num_threads(bench.THREADS)
+    torch.manual_seed(0)
+
+    def conv2d(channels, shape):
+        layer, image = torch.nn.Conv2d(channels, channels, 3, padding=1), torch.randn(shape)
+        return lambda: layer(image)
+
+    norm, image = torch.nn.GroupNorm(32, 128), torch.randn(1, 128, 64, 64)
+    query, key, value = torch.randn(3, 1, 8, 1024, 64)
+    linear, rows = torch.nn.Linear(1024, 4096), torch.randn(2, 1024)
+    left, right = torch.randn(2, 1024, 1024)
+    layer = torch.nn.Conv2d(128, 128, 3, padding=1)
+    batch, weight = torch.randn(4, 128, 32, 32, requires_grad=True), torch.randn(4, 128, 32, 32)
+
+    def block_training():
+        (silu(norm(layer(batch))) * weight).sum().backward()
+        layer.zero_grad()
+        norm.zero_grad()
+        batch.grad = None
+
+    operations = {
+        "conv2d-wide": conv2d(128, [1, 128, 64, 64]),
+        "conv2d-deep": conv2d(256, [4, 256, 16, 16]),
+        "norm-silu": lambda: silu(norm(image)),
+        "attention": lambda: scaled_dot_product_attention(query, key, value),
+        "linear": lambda: linear(rows),
+        "block-training": block_training,
+        "matmul": lambda: left @ right,
+    }
+
+    def work(line):
+        name, count = line.split()
+        with torch.inference_mode(name != "block-training"):
+            for _ in range(int(count)):
+                operations[name]()
+
+    bench.serve({}, work)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--reference"]:
+        reference()
+    else:
+        main()
