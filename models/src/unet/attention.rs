@@ -1,10 +1,10 @@
 use burn::module::Module;
 use burn::nn::{GroupNorm, Linear, LinearConfig};
-use burn::tensor::ops::AttentionModuleOptions;
-use burn::tensor::{Device, Tensor, module};
+use burn::tensor::{Device, Tensor};
 
 use super::UNet2DConfig;
-use super::resnet::{group_norm, normalised, rescaled};
+use super::resnet::{new_norm, rescaled};
+use crate::ops::{attention, group_norm};
 
 /// Self-attention over all positions of a sample, around a residual connection (`Attention` of diffusers, as its 2D
 /// blocks set it up).
@@ -36,7 +36,7 @@ impl Attention {
     ) -> Self {
         let linear = || LinearConfig::new(channels, channels).init(device);
         Self {
-            group_norm: groups.map(|groups| group_norm(groups, channels, config, device)),
+            group_norm: groups.map(|groups| new_norm(groups, channels, config, device)),
             to_q: linear(),
             to_k: linear(),
             to_v: linear(),
@@ -53,18 +53,13 @@ impl Attention {
         let [batch, channels, height, width] = input.dims();
         let positions = height * width;
         let hidden = match &self.group_norm {
-            Some(norm) => normalised(norm, input.clone()),
+            Some(norm) => group_norm(norm, input.clone()),
             None => input.clone(),
         };
         let hidden: Tensor<3> = hidden.reshape([batch, channels, positions]).swap_dims(1, 2);
-        let split = |projected: Tensor<3>| {
-            projected.reshape([batch, positions, self.heads, channels / self.heads]).swap_dims(1, 2)
-        };
-        let (query, key) = (split(self.to_q.forward(hidden.clone())), split(self.to_k.forward(hidden.clone())));
-        let value = split(self.to_v.forward(hidden));
-        let attended = module::attention(query, key, value, None, None, AttentionModuleOptions::default());
-        let merged = attended.swap_dims(1, 2).reshape([batch, positions, channels]);
-        let output = self.to_out[0].forward(merged).swap_dims(1, 2).reshape([batch, channels, height, width]);
+        let [query, key, value] = [&self.to_q, &self.to_k, &self.to_v].map(|layer| layer.forward(hidden.clone()));
+        let attended = attention(query, key, value, self.heads);
+        let output = self.to_out[0].forward(attended).swap_dims(1, 2).reshape([batch, channels, height, width]);
         rescaled(output + input, self.rescale_output_factor)
     }
 }

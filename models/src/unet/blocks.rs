@@ -7,6 +7,7 @@ use burn::tensor::{Device, Tensor};
 
 use super::resnet::conv3x3;
 use super::{Attention, ResnetBlock, UNet2DConfig};
+use crate::ops::conv2d;
 
 /// Residual blocks at one resolution, then half of it: `DownBlock2D`, or with attention `AttnDownBlock2D`.
 #[derive(Module, Debug)]
@@ -159,7 +160,7 @@ impl Downsample {
     ///
     /// `[batch, channel, height, width]` → `[batch, channel, height / 2, width / 2]`
     pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
-        self.conv.forward(input)
+        conv2d(&self.conv, input)
     }
 }
 
@@ -181,7 +182,7 @@ impl Upsample {
     pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
         let [_, _, height, width] = input.dims();
         let twice = InterpolateOptions::new(InterpolateMode::Nearest).with_output_size([2 * height, 2 * width]);
-        self.conv.forward(interpolate(input, twice))
+        conv2d(&self.conv, interpolate(input, twice))
     }
 }
 

@@ -1,14 +1,14 @@
 use burn::module::Module;
 use burn::nn::GroupNorm;
 use burn::nn::conv::Conv2d;
-use burn::tensor::activation::silu;
 use burn::tensor::{Device, Tensor};
 
 use super::embedding::sinusoids;
-use super::resnet::{conv3x3, group_norm, normalised};
+use super::resnet::{conv3x3, new_norm};
 use super::{ConfigError, DownBlock, MidBlock, TimestepEmbedding, UNet2DConfig, UpBlock};
 use crate::diffusion::Network;
 use crate::initialise::torch_default;
+use crate::ops::{conv2d, group_norm_silu};
 use crate::random::Random;
 
 /// The network that predicts the noise in a sample, or what else it was trained to predict.
@@ -67,7 +67,7 @@ impl UNet2DConfig {
             down_blocks: (0..levels).map(|level| DownBlock::new(level, self, device)).collect(),
             mid_block: MidBlock::new(self, device),
             up_blocks: (0..levels).map(|level| UpBlock::new(level, self, device)).collect(),
-            conv_norm_out: group_norm(self.norm_num_groups, first, self, device),
+            conv_norm_out: new_norm(self.norm_num_groups, first, self, device),
             conv_out: conv3x3([first, self.out_channels], device),
             center_input_sample: self.center_input_sample,
             sinusoids: first,
@@ -101,7 +101,7 @@ impl UNet2D {
         );
         let time = self.embed(timesteps);
         let sample = if self.center_input_sample { sample * 2.0 - 1.0 } else { sample };
-        let mut hidden = self.conv_in.forward(sample);
+        let mut hidden = conv2d(&self.conv_in, sample);
         let mut skips = vec![hidden.clone()];
         for block in &self.down_blocks {
             hidden = block.forward(hidden, &time, &mut skips);
@@ -110,7 +110,7 @@ impl UNet2D {
         for block in &self.up_blocks {
             hidden = block.forward(hidden, &time, &mut skips);
         }
-        self.conv_out.forward(silu(normalised(&self.conv_norm_out, hidden)))
+        conv2d(&self.conv_out, group_norm_silu(&self.conv_norm_out, hidden))
     }
 
     /// The time embedding.

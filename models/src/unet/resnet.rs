@@ -5,6 +5,7 @@ use burn::tensor::activation::silu;
 use burn::tensor::{Device, Tensor};
 
 use super::UNet2DConfig;
+use crate::ops::{conv2d, group_norm, group_norm_silu};
 
 /// Two convolutions around a residual connection, the time embedding between them (`ResnetBlock2D` of diffusers).
 #[derive(Module, Debug)]
@@ -31,10 +32,10 @@ impl ResnetBlock {
     pub(super) fn new([input, output]: [usize; 2], scale: f64, config: &UNet2DConfig, device: &Device) -> Self {
         let time = if config.scale_shift() { 2 * output } else { output };
         Self {
-            norm1: group_norm(config.norm_num_groups, input, config, device),
+            norm1: new_norm(config.norm_num_groups, input, config, device),
             conv1: conv3x3([input, output], device),
             time_emb_proj: LinearConfig::new(config.time_embedding_width(), time).init(device),
-            norm2: group_norm(config.norm_num_groups, output, config, device),
+            norm2: new_norm(config.norm_num_groups, output, config, device),
             conv2: conv3x3([output, output], device),
             conv_shortcut: (input != output).then(|| Conv2dConfig::new([input, output], [1, 1]).init(device)),
             scale_shift: config.scale_shift(),
@@ -46,17 +47,17 @@ impl ResnetBlock {
     ///
     /// `[batch, in, height, width]`, time embedding `[batch, embedding]` → `[batch, out, height, width]`
     pub fn forward(&self, input: Tensor<4>, time: Tensor<2>) -> Tensor<4> {
-        let hidden = self.conv1.forward(silu(normalised(&self.norm1, input.clone())));
+        let hidden = conv2d(&self.conv1, group_norm_silu(&self.norm1, input.clone()));
         let time: Tensor<4> = self.time_emb_proj.forward(silu(time)).unsqueeze_dims(&[2, 3]);
         let hidden = if self.scale_shift {
             let [scale, shift] = halves(time);
-            normalised(&self.norm2, hidden) * (scale + 1.0) + shift
+            silu(group_norm(&self.norm2, hidden) * (scale + 1.0) + shift)
         } else {
-            normalised(&self.norm2, hidden + time)
+            group_norm_silu(&self.norm2, hidden + time)
         };
-        let hidden = self.conv2.forward(silu(hidden));
+        let hidden = conv2d(&self.conv2, hidden);
         let residual = match &self.conv_shortcut {
-            Some(shortcut) => shortcut.forward(input),
+            Some(shortcut) => conv2d(shortcut, input),
             None => input,
         };
         rescaled(residual + hidden, self.output_scale_factor)
@@ -71,18 +72,8 @@ pub(super) fn conv3x3(channels: [usize; 2], device: &Device) -> Conv2d {
     Conv2dConfig::new(channels, [3, 3]).with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1)).init(device)
 }
 
-pub(super) fn group_norm(groups: usize, channels: usize, config: &UNet2DConfig, device: &Device) -> GroupNorm {
+pub(super) fn new_norm(groups: usize, channels: usize, config: &UNet2DConfig, device: &Device) -> GroupNorm {
     GroupNormConfig::new(groups, channels).with_epsilon(config.norm_eps).init(device)
-}
-
-/// Normalises in the precision of the norm's own parameters: in mixed precision these are float32, because the variance
-/// of a whole picture is more than bfloat16 can hold.
-pub(super) fn normalised(norm: &GroupNorm, input: Tensor<4>) -> Tensor<4> {
-    let outer = input.dtype();
-    match norm.gamma.as_ref().map(|gamma| gamma.val().dtype()) {
-        Some(inner) if inner != outer => norm.forward(input.cast(inner)).cast(outer),
-        _ => norm.forward(input),
-    }
 }
 
 fn halves(tensor: Tensor<4>) -> [Tensor<4>; 2] {

@@ -1,0 +1,124 @@
+//! Times our operations against their plain form, in one process: `cargo run --release --example ops_timing`.
+#![allow(clippy::print_stdout)]
+
+use std::time::Instant;
+
+use burn::nn::PaddingConfig2d;
+use burn::nn::conv::{Conv2d, Conv2dConfig};
+use burn::nn::{GroupNorm, GroupNormConfig};
+use burn::tensor::activation::silu;
+use burn::tensor::ops::AttentionModuleOptions;
+use burn::tensor::{Device, Distribution, Tensor, module};
+use nocturne_models::ops::{attention, conv2d, group_norm_silu};
+
+const ROUNDS: usize = 15;
+
+/// Runs both in turns and prints their medians.
+fn compare(name: &str, mut ours: impl FnMut(), mut plain: impl FnMut()) {
+    let mut times = [vec![], vec![]];
+    for round in 0..=ROUNDS {
+        for (times, work) in times.iter_mut().zip([&mut ours as &mut dyn FnMut(), &mut plain]) {
+            let start = Instant::now();
+            work();
+            if round > 0 {
+                times.push(start.elapsed().as_secs_f64() * 1e3);
+            }
+        }
+    }
+    let [ours, plain] = times.map(|mut times| {
+        times.sort_by(f64::total_cmp);
+        times[ROUNDS / 2]
+    });
+    println!("{name:<52} ours {ours:8.2} ms   plain {plain:8.2} ms   {:5.2} times", plain / ours);
+}
+
+fn conv(channels: [usize; 2], kernel: usize, stride: usize, device: &Device) -> Conv2d {
+    let padding = kernel / 2;
+    Conv2dConfig::new(channels, [kernel, kernel])
+        .with_stride([stride, stride])
+        .with_padding(PaddingConfig2d::Explicit(padding, padding, padding, padding))
+        .init(device)
+}
+
+fn random<const D: usize>(shape: [usize; D], device: &Device) -> Tensor<D> {
+    Tensor::random(shape, Distribution::Normal(0.0, 1.0), device)
+}
+
+/// Forward, then forward and backward.
+fn both_ways<const D: usize>(
+    name: &str,
+    shape: [usize; D],
+    ours: impl Fn(Tensor<D>, &Device) -> Tensor<D>,
+    plain: impl Fn(Tensor<D>, &Device) -> Tensor<D>,
+) {
+    let device = Device::flex();
+    let input = random(shape, &device);
+    let once = |forward: &dyn Fn(Tensor<D>, &Device) -> Tensor<D>| drop(forward(input.clone(), &device));
+    compare(&format!("{name} forward"), || once(&ours), || once(&plain));
+    let device = device.autodiff();
+    let input = random(shape, &device).require_grad();
+    let step =
+        |forward: &dyn Fn(Tensor<D>, &Device) -> Tensor<D>| drop(forward(input.clone(), &device).sum().backward());
+    compare(&format!("{name} step"), || step(&ours), || step(&plain));
+}
+
+fn conv_case(channels: [usize; 2], kernel: usize, stride: usize, [batch, size]: [usize; 2]) {
+    let layers = [Device::flex(), Device::flex().autodiff()].map(|device| conv(channels, kernel, stride, &device));
+    let layer = |device: &Device| &layers[usize::from(device.is_autodiff())];
+    both_ways(
+        &format!("conv {kernel}×{kernel} /{stride} {channels:?} {size}×{size} batch {batch}"),
+        [batch, channels[0], size, size],
+        |input, device| conv2d(layer(device), input),
+        |input, device| layer(device).forward(input),
+    );
+}
+
+fn norm(channels: usize, device: &Device) -> GroupNorm {
+    GroupNormConfig::new(8, channels).init(device)
+}
+
+fn main() {
+    conv_case([128, 128], 3, 1, [1, 64]);
+    conv_case([256, 256], 3, 1, [4, 16]);
+    conv_case([32, 32], 3, 1, [8, 64]);
+    conv_case([64, 64], 3, 1, [8, 32]);
+    conv_case([128, 128], 3, 1, [8, 8]);
+    conv_case([64, 64], 3, 2, [8, 32]);
+    conv_case([192, 96], 1, 1, [8, 16]);
+    for shape in [[1, 128, 64, 64], [8, 32, 64, 64]] {
+        both_ways(
+            &format!("GroupNorm + SiLU {shape:?}"),
+            shape,
+            |input, device| group_norm_silu(&norm(shape[1], device), input),
+            |input, device| silu(norm(shape[1], device).forward(input)),
+        );
+    }
+    for (heads, shape) in [(8, [1, 1024, 512]), (12, [8, 256, 96])] {
+        let options = AttentionModuleOptions::default;
+        both_ways(
+            &format!("attention, {heads} heads, {shape:?}"),
+            shape,
+            |input, _| attention(input.clone(), input.clone(), input, heads),
+            |input: Tensor<3>, _| {
+                let [batch, positions, channels] = shape;
+                let split = input.reshape([batch, positions, heads, channels / heads]).swap_dims(1, 2);
+                module::attention(split.clone(), split.clone(), split, None, None, options())
+                    .swap_dims(1, 2)
+                    .reshape(shape)
+            },
+        );
+    }
+    let block = |device: &Device| (conv([128, 128], 3, 1, device), norm(128, device));
+    both_ways(
+        "conv + GroupNorm + SiLU, batch 4, 128×32×32",
+        [4, 128, 32, 32],
+        |input, device| {
+            let (conv, norm) = block(device);
+            group_norm_silu(&norm, conv2d(&conv, input))
+        },
+        |input, device| {
+            let (conv, norm) = block(device);
+            silu(norm.forward(conv.forward(input)))
+        },
+    );
+}

@@ -1,0 +1,99 @@
+//! Between an image and its columns: for every tap of every channel, the row of values that the output positions of a tile
+//! see through it.
+
+use std::ops::Range;
+
+use super::geometry::Geometry;
+
+/// One tap's view of one row of output positions.
+struct Segment {
+    /// Where it lies in the tile.
+    tile: Range<usize>,
+    /// The output row, and the first output column.
+    row: usize,
+    column: usize,
+}
+
+fn segments(positions: &Range<usize>, width: usize) -> impl Iterator<Item = Segment> {
+    let Range { start, end } = *positions;
+    (start / width..end.div_ceil(width)).map(move |row| {
+        let (first, last) = (start.max(row * width), end.min((row + 1) * width));
+        Segment { tile: first - start..last - start, row, column: first - row * width }
+    })
+}
+
+/// The part of `segment` whose tap at `offset` (0…kernel) falls inside the input's `width`, and the input column of its
+/// first.
+fn inside(segment: &Segment, offset: usize, width: usize, stride: usize, padding: usize) -> (Range<usize>, usize) {
+    let length = segment.tile.len();
+    // Column c of the output sees column c · stride + offset − padding of the input.
+    let lowest = padding.saturating_sub(offset).div_ceil(stride);
+    let beyond = (width + padding).saturating_sub(offset).div_ceil(stride);
+    let low = lowest.saturating_sub(segment.column).min(length);
+    let high = beyond.saturating_sub(segment.column).clamp(low, length);
+    let first = ((segment.column + low) * stride + offset).saturating_sub(padding);
+    (low..high, first)
+}
+
+/// Fills `columns`, rows of `pitch` values, one for each tap of each of `planes`' channels, with what `positions` see.
+#[inline(always)]
+pub(super) fn gather(g: &Geometry, planes: &[f32], positions: &Range<usize>, columns: &mut [f32], pitch: usize) {
+    let [height, width] = g.input;
+    let mut rows = columns.chunks_exact_mut(pitch);
+    for plane in planes.chunks_exact(height * width) {
+        for tap_row in 0..g.kernel[0] {
+            for tap_column in 0..g.kernel[1] {
+                let target = rows.next().expect("a row for every tap of every channel");
+                for segment in segments(positions, g.output[1]) {
+                    let target = &mut target[segment.tile.clone()];
+                    let y = (segment.row * g.stride[0] + tap_row).wrapping_sub(g.padding[0]);
+                    if y >= height {
+                        target.fill(0.0);
+                        continue;
+                    }
+                    let line = &plane[y * width..][..width];
+                    let (part, first) = inside(&segment, tap_column, width, g.stride[1], g.padding[1]);
+                    target[..part.start].fill(0.0);
+                    target[part.end..].fill(0.0);
+                    let target = &mut target[part];
+                    if target.is_empty() {
+                        continue;
+                    }
+                    if g.stride[1] == 1 {
+                        target.copy_from_slice(&line[first..][..target.len()]);
+                    } else {
+                        for (value, seen) in target.iter_mut().zip(line[first..].iter().step_by(g.stride[1])) {
+                            *value = *seen;
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Adds `columns`, laid out as [`gather`] fills them, to the places that they see.
+#[inline(always)]
+pub(super) fn scatter(g: &Geometry, columns: &[f32], pitch: usize, positions: &Range<usize>, planes: &mut [f32]) {
+    let [height, width] = g.input;
+    let mut rows = columns.chunks_exact(pitch);
+    for plane in planes.chunks_exact_mut(height * width) {
+        for tap_row in 0..g.kernel[0] {
+            for tap_column in 0..g.kernel[1] {
+                let source = rows.next().expect("a row for every tap of every channel");
+                for segment in segments(positions, g.output[1]) {
+                    let y = (segment.row * g.stride[0] + tap_row).wrapping_sub(g.padding[0]);
+                    if y >= height {
+                        continue;
+                    }
+                    let (part, first) = inside(&segment, tap_column, width, g.stride[1], g.padding[1]);
+                    let source = &source[segment.tile][part];
+                    let line = &mut plane[y * width..][..width];
+                    for (value, seen) in line.iter_mut().skip(first).step_by(g.stride[1]).zip(source) {
+                        *value += seen;
+                    }
+                }
+            }
+        }
+    }
+}

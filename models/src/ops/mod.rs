@@ -1,0 +1,31 @@
+//! Our own operations: what the networks spend their time in, written for the CPU with handwritten gradients.
+//!
+//! Each is a function of tensors that chooses by device. On the CPU, in `f32`, it runs the kernel in this folder; on
+//! every other device, and for every other type, it runs burn's own operations, its plain form. The environment variable
+//! `NOCTURNE_PLAIN_OPS=1` selects the plain form everywhere, to find out whether a kernel is to blame.
+//!
+//! Results depend neither on the number of threads nor on what else is in a batch: work is cut by the shape of one item,
+//! and whatever is added up is added in one order.
+
+mod attention;
+mod conv2d;
+mod group_norm;
+mod matrix;
+mod primitive;
+mod simd;
+
+pub use attention::attention;
+pub use conv2d::conv2d;
+pub use group_norm::{group_norm, group_norm_silu};
+
+use std::sync::LazyLock;
+
+use burn::tensor::{DType, Device, Tensor};
+
+/// Whether the kernels of this folder apply to a tensor.
+fn has_kernels<const D: usize>(tensor: &Tensor<D>) -> bool {
+    static PLAIN: LazyLock<bool> =
+        LazyLock::new(|| std::env::var("NOCTURNE_PLAIN_OPS").is_ok_and(|value| value != "0"));
+    // Devices are equal whether they differentiate or not.
+    !*PLAIN && tensor.dtype() == DType::F32 && tensor.device() == Device::flex()
+}

@@ -1,0 +1,93 @@
+//! Group normalisation against burn's own: values, gradients, batches, threads.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use burn::module::Param;
+use burn::nn::{GroupNorm, GroupNormConfig};
+use burn::tensor::activation::silu;
+use burn::tensor::{Device, Tensor};
+use common::{assert_close, normal, on_threads, values};
+use nocturne_models::ops::{group_norm, group_norm_silu};
+
+/// Groups, and the input's shape.
+const CASES: [(usize, [usize; 4]); 7] = [
+    (1, [2, 1, 3, 5]),
+    (2, [3, 6, 7, 5]),
+    (6, [2, 6, 1, 9]),
+    (8, [2, 32, 16, 16]),
+    (32, [1, 64, 8, 24]),
+    // A group longer than a block of its sum.
+    (2, [2, 4, 65, 67]),
+    (3, [4, 6, 1, 2]),
+];
+
+fn layer(groups: usize, channels: usize, device: &Device) -> GroupNorm {
+    let mut layer = GroupNormConfig::new(groups, channels).with_epsilon(1e-5).init(device);
+    layer.gamma = Some(Param::from_tensor(normal([channels], "scale", device)));
+    layer.beta = Some(Param::from_tensor(normal([channels], "shift", device)));
+    layer
+}
+
+/// Output, then the gradients of input, scale and shift. The input is far from zero, as sums are.
+fn everything(
+    (groups, shape): (usize, [usize; 4]),
+    forward: impl Fn(&GroupNorm, Tensor<4>) -> Tensor<4>,
+) -> Vec<Vec<f32>> {
+    let device = Device::flex().autodiff();
+    let layer = layer(groups, shape[1], &device);
+    let input = (normal(shape, "input", &device) * 2.0 + 3.0).require_grad();
+    let output = forward(&layer, input.clone());
+    let gradients = (output.clone() * normal(shape, "gradient", &device)).sum().backward();
+    let [scale, shift] = [&layer.gamma, &layer.beta].map(|param| param.as_ref().unwrap().val());
+    let mut found = vec![values(output), values(input.grad(&gradients).unwrap())];
+    found.extend([scale, shift].map(|param| values(param.grad(&gradients).unwrap())));
+    found
+}
+
+#[test]
+fn values_and_gradients_are_those_of_the_plain_form() {
+    for case in CASES {
+        for with_silu in [false, true] {
+            let ours = everything(case, if with_silu { group_norm_silu } else { group_norm });
+            let plain = everything(case, |layer, input| {
+                let output = layer.forward(input);
+                if with_silu { silu(output) } else { output }
+            });
+            for (name, (ours, plain)) in ["output", "input", "scale", "shift"].into_iter().zip(ours.iter().zip(&plain))
+            {
+                // The gradient of the input is a difference of nearly equal terms where a group is small.
+                assert_close(ours, plain, 2e-5, &format!("{case:?}, silu {with_silu}, {name}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn without_gradients_values_are_the_same() {
+    for case @ (groups, shape) in CASES {
+        let device = Device::flex();
+        let input = normal(shape, "input", &device) * 2.0 + 3.0;
+        let output = group_norm_silu(&layer(groups, shape[1], &device), input);
+        assert_eq!(values(output), everything(case, group_norm_silu)[0]);
+    }
+}
+
+#[test]
+fn items_of_a_batch_do_not_depend_on_each_other() {
+    for (groups, shape) in CASES {
+        let device = Device::flex();
+        let (layer, input) = (layer(groups, shape[1], &device), normal(shape, "input", &device));
+        let together = group_norm_silu(&layer, input.clone());
+        let alone = input.split(1, 0).into_iter().map(|item| group_norm_silu(&layer, item)).collect();
+        assert_eq!(values(together), values(Tensor::cat(alone, 0)));
+    }
+}
+
+#[test]
+fn the_number_of_threads_changes_no_bit() {
+    for case in CASES {
+        let one = on_threads(1, || everything(case, group_norm_silu));
+        assert_eq!(one, on_threads(3, || everything(case, group_norm_silu)));
+    }
+}
