@@ -10,6 +10,8 @@ use burn::tensor::activation::silu;
 use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{Device, Distribution, Tensor, module};
 use nocturne_models::ops::{attention, conv2d, group_norm_silu};
+use nocturne_models::random::Random;
+use nocturne_models::unet::UNet2DConfig;
 
 const ROUNDS: usize = 15;
 
@@ -77,7 +79,25 @@ fn norm(channels: usize, device: &Device) -> GroupNorm {
     GroupNormConfig::new(8, channels).init(device)
 }
 
+/// A training step of a small network; its plain form is another run with `NOCTURNE_PLAIN_OPS=1`.
+fn unet_step() {
+    let config = r#"{"sample_size": 64, "in_channels": 1, "out_channels": 1, "layers_per_block": 1,
+        "block_out_channels": [32, 64, 96, 128], "norm_num_groups": 8,
+        "down_block_types": ["DownBlock2D", "DownBlock2D", "AttnDownBlock2D", "AttnDownBlock2D"],
+        "up_block_types": ["AttnUpBlock2D", "AttnUpBlock2D", "UpBlock2D", "UpBlock2D"]}"#;
+    let config: UNet2DConfig = serde_json::from_str(config).expect("a configuration");
+    let device = Device::flex().autodiff();
+    let network = config.init(&device, &mut Random::new(0, "network", 0)).expect("a network");
+    let step = || {
+        let sample = random([8, 1, 64, 64], &device);
+        let loss = network.forward(sample, Tensor::full([8], 500.0, &device)).square().mean();
+        drop(loss.backward());
+    };
+    compare("U-Net 64×64, batch 8, forward and backward", step, || ());
+}
+
 fn main() {
+    unet_step();
     conv_case([128, 128], 3, 1, [1, 64]);
     conv_case([256, 256], 3, 1, [4, 16]);
     conv_case([32, 32], 3, 1, [8, 64]);

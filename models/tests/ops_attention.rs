@@ -49,9 +49,9 @@ fn everything(
 
 #[test]
 fn values_and_gradients_are_those_of_the_plain_form() {
-    // A softmax over one position has no gradient to compare but zero.
+    // The softmax over one position is one whatever the scores, up to the rounding of its gradient.
     let single = everything(CASES[0], attention);
-    assert_eq!((&single[1], &single[2]), (&vec![0.0; 6], &vec![0.0; 6]));
+    assert!(single[1].iter().chain(&single[2]).all(|gradient| gradient.abs() < 1e-6), "{single:?}");
     for case in &CASES[1..] {
         let (ours, plain) = (everything(*case, attention), everything(*case, plain));
         for (name, (ours, plain)) in ["output", "query", "key", "value"].into_iter().zip(ours.iter().zip(&plain)) {
