@@ -5,8 +5,7 @@ const HERE: &str = env!("CARGO_TARGET_TMPDIR");
 
 #[test]
 fn every_command_explains_itself() {
-    let commands: [&[&str]; 6] =
-        [&[], &["prepare"], &["train"], &["train", "unet"], &["generate"], &["quickstart"]];
+    let commands: [&[&str]; 6] = [&[], &["prepare"], &["train"], &["train", "unet"], &["generate"], &["quickstart"]];
     for command in commands {
         let help = run(Path::new(HERE), &[command, &["--help"]].concat()).ends_with(0);
         assert!(help.stderr.is_empty() && help.stdout.contains("Usage: nocturne"), "{}", help.stdout);

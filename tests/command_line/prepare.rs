@@ -82,7 +82,7 @@ fn what_there_is_nothing_to_make_of_is_a_wrong_argument() {
         (&["--input-dir", "music", "--mel-spec-method", "bigvgan", "--resolution", "16,17"], "expected the 128"),
     ];
     for (arguments, word) in cases {
-        let run = prepare(folder.path(), &[&["--output-dir", "mels"], arguments].concat());
+        let run = prepare(folder.path(), &[&["--output-dir", "mels"][..], arguments].concat());
         run.ends_with(2).complains(&["error: ", word]);
         assert!(!folder.path().join("mels/nocturne.yaml").exists());
     }
@@ -123,7 +123,7 @@ fn an_interrupted_job_continues() {
         tone(folder.path(), &format!("music/{index:02}.wav"), index, 20.0);
     }
     let flags = ["--input-dir", "music", "--threads", "1"];
-    let one = [&["prepare"], &SMALL_MEL[..], &flags, &["--output-dir", "one"]].concat();
+    let one = [&["prepare"][..], &SMALL_MEL, &flags, &["--output-dir", "one"]].concat();
     let child = nocturne(folder.path(), &one).spawn().unwrap();
     let journal = folder.path().join("one/.prepare/journal.jsonl");
     let started = Instant::now();

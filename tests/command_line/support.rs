@@ -99,7 +99,7 @@ pub fn with_dataset(recordings: usize) -> tempfile::TempDir {
 
 /// `prepare` of small pictures.
 pub fn prepare(folder: &Path, arguments: &[&str]) -> Run {
-    run(folder, &[&["prepare"], &SMALL_MEL, arguments].concat())
+    run(folder, &[&["prepare"][..], &SMALL_MEL, arguments].concat())
 }
 
 /// The arguments of a short training of a small network.

@@ -85,9 +85,12 @@ fn a_loss_that_is_no_number_ends_the_run_with_its_files() {
     let folder = with_dataset(2);
     let flags = ["--output-dir", "model", "--learning-rate", "1e35", "--lr-warmup-steps", "0"];
     let long = ["--max-training-num-steps", "40", "--set", "train.log_steps=1"];
-    run(folder.path(), &training(&[&flags[..], &long].concat()))
-        .ends_with(1)
-        .complains(&["error: step ", "not finite", "music/", "hint: a lower `--learning-rate`"]);
+    run(folder.path(), &training(&[&flags[..], &long].concat())).ends_with(1).complains(&[
+        "error: step ",
+        "not finite",
+        "music/",
+        "hint: a lower `--learning-rate`",
+    ]);
 }
 
 #[test]
@@ -95,7 +98,11 @@ fn what_cannot_be_trained_is_refused_before_anything_is_written() {
     let folder = with_dataset(2);
     tone(folder.path(), "text/a.wav", 0, 0.1);
     let cases: [(&[&str], i32, &[&str]); 14] = [
-        (&["--set", "model.blok_out_channels=[8]"], 2, &["model.blok_out_channels", "did you mean `block_out_channels`"]),
+        (
+            &["--set", "model.blok_out_channels=[8]"],
+            2,
+            &["model.blok_out_channels", "did you mean `block_out_channels`"],
+        ),
         (&["--set", "model.block_out_channels=8"], 2, &["model.block_out_channels", "expected a list"]),
         (&["--set", "train.learning_rate=fast"], 2, &["train.learning_rate", "expected a number"]),
         (&["--set", "train"], 2, &["key.path=value"]),
@@ -111,7 +118,7 @@ fn what_cannot_be_trained_is_refused_before_anything_is_written() {
         (&["--dataset", "text"], 1, &["text", "dataset_dict.json"]),
     ];
     for (arguments, code, words) in cases {
-        let all = training(&[&["--output-dir", "model", "--max-training-num-steps", "1"], arguments].concat());
+        let all = training(&[&["--output-dir", "model", "--max-training-num-steps", "1"][..], arguments].concat());
         run(folder.path(), &all).ends_with(code).complains(words);
         assert!(contents_or_none(&folder.path().join("model")), "{arguments:?} left something behind");
     }
