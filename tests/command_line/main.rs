@@ -1,0 +1,9 @@
+//! The program as its users run it: one module a command. One test binary, so that the library is linked once.
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
+
+mod arguments;
+mod generate;
+mod prepare;
+mod python;
+mod support;
+mod train;
