@@ -8,7 +8,12 @@ use std::path::Path;
 use std::sync::Once;
 
 use libfuzzer_sys::fuzz_target;
-use nocturne_vocoder::audio::decode_bytes;
+
+#[allow(dead_code)]
+#[path = "../../src/audio/mod.rs"]
+mod audio;
+
+use audio::decode_bytes;
 
 /// libfuzzer's panic hook aborts even on panics of a decoder that `decode_bytes` turns into errors.
 static QUIET: Once = Once::new();
