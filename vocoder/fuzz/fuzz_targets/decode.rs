@@ -9,7 +9,7 @@ use std::sync::Once;
 
 use libfuzzer_sys::fuzz_target;
 
-#[allow(dead_code)]
+#[allow(dead_code, unused_imports)]
 #[path = "../../src/audio/mod.rs"]
 mod audio;
 
