@@ -64,7 +64,9 @@ def main():
             ("stereo.opus", "48000-2.wav", ["--bitrate", "64"]),
             ("surround.opus", "48000-6.wav", ["--bitrate", "160"]),
         ]:
-            run("opusenc", "--quiet", "--serial", "1", *options, folder / source, OUT / name)
+            run("opusenc", "--quiet", "--serial", "1", *options, folder / source, folder / name)
+            # Pages of 50 ms, so that a truncated file has whole pages before the cut.
+            ffmpeg("-i", folder / name, *exact, "-c:a", "copy", "-page_duration", "50000", OUT / name)
             run("opusdec", "--quiet", "--float", "--no-dither", "--rate", "48000", OUT / name, folder / "opus.wav")
             samples, rate = soundfile.read(folder / "opus.wav")
             soundfile.write(OUT / f"{name}.expected.flac", samples, rate, subtype="PCM_16")

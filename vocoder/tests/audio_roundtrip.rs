@@ -20,6 +20,10 @@ fn music(sample_rate: u32, channels: usize) -> Audio {
     Audio { sample_rate, channels: (0..channels).map(|channel| wave(220.0 * (channel + 1) as f32)).collect() }
 }
 
+/// Rate, channels, and the signal-to-noise ratio in dB.
+const LAME: [(u32, usize, f32); 6] =
+    [(44_100, 1, 75.9), (44_100, 2, 75.4), (48_000, 2, 75.5), (22_050, 1, 75.1), (16_000, 2, 67.4), (8000, 1, 59.6)];
+
 fn round_trip(audio: &Audio, name: &str, format: SampleFormat) -> Audio {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(name);
@@ -111,24 +115,29 @@ fn nothing_wraps() {
     assert_eq!(round_trip(&audio, "a.wav", SampleFormat::Float32), audio);
 }
 
-/// The codec adds a delay, which the search over offsets takes out; what remains is the codec's noise:
-/// 18 dB was measured for a mono tone pair at 44.1 kHz.
+/// The signal-to-noise ratio that LAME 3.100 reaches on these signals at the same bit rates, with its gain taken out,
+/// is the measure; at worst 3.2 dB less were found.
 #[test]
-fn mp3_keeps_the_sound() {
-    for (rate, channels) in [(44_100, 1), (44_100, 2), (48_000, 2), (22_050, 1), (16_000, 2)] {
+fn mp3_keeps_the_sound_as_lame_does() {
+    for (rate, channels, lame) in LAME {
         let audio = music(rate, channels);
         let read = round_trip(&audio, "a.mp3", SampleFormat::Int16);
-        assert_eq!((read.sample_rate, read.channels.len()), (rate, channels));
-        assert!(read.frames() >= audio.frames(), "{rate} {channels}: {} frames", read.frames());
-        for (found, sent) in read.channels.iter().zip(&audio.channels) {
-            let middle = &sent[4000..8000];
-            let power: f32 = middle.iter().map(|sample| sample * sample).sum();
-            let error = |delay: usize| -> f32 {
-                found[4000 + delay..8000 + delay].iter().zip(middle).map(|(a, b)| (a - b).powi(2)).sum()
-            };
-            let best = (0..2500).map(error).fold(f32::INFINITY, f32::min);
-            let ratio = 10.0 * (power / best).log10();
-            assert!(ratio > 15.0, "{rate} Hz, {channels} channels: {ratio} dB");
+        assert_eq!((read.sample_rate, read.channels.len(), read.frames()), (rate, channels, audio.frames()));
+        let power: f32 = audio.channels.iter().flatten().map(|sample| sample * sample).sum();
+        let pairs = read.channels.iter().flatten().zip(audio.channels.iter().flatten());
+        let error: f32 = pairs.map(|(found, sent)| (found - sent).powi(2)).sum();
+        let ratio = 10.0 * (power / error).log10();
+        assert!(ratio > lame - 4.0, "{rate} Hz, {channels} channels: {ratio} dB, LAME {lame} dB");
+    }
+}
+
+#[test]
+fn short_mp3_files_keep_their_length() {
+    for (rate, channels) in [(44_100, 2), (16_000, 1), (8000, 1)] {
+        for frames in [1, 100, 1152, 3000] {
+            let audio = Audio { sample_rate: rate, channels: vec![vec![0.1; frames]; channels] };
+            let read = round_trip(&audio, "a.mp3", SampleFormat::Int16);
+            assert_eq!((read.channels.len(), read.frames()), (channels, frames));
         }
     }
 }

@@ -1,14 +1,19 @@
 //! Any bytes decode to a sound or to a typed error, without a panic and without using memory that a header claims.
 //!
-//! `cargo +nightly fuzz run decode -- -rss_limit_mb=1024 -max_len=65536`, with the files of
-//! `tests/fixtures/audio` as a first corpus.
+//! In `vocoder`, with cargo-fuzz (or `cargo +nightly` instead of the variable), and the fixtures as a first corpus:
+//! `RUSTC_BOOTSTRAP=1 cargo fuzz run decode fuzz/corpus/decode tests/fixtures/audio -- -rss_limit_mb=1500 -max_len=65536`.
 #![no_main]
 
 use std::path::Path;
 use std::sync::Once;
 
 use libfuzzer_sys::fuzz_target;
-use nocturne_vocoder::audio::decode_bytes;
+
+#[allow(dead_code, unused_imports)]
+#[path = "../../src/audio/mod.rs"]
+mod audio;
+
+use audio::decode_bytes;
 
 /// libfuzzer's panic hook aborts even on panics of a decoder that `decode_bytes` turns into errors.
 static QUIET: Once = Once::new();

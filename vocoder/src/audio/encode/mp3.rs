@@ -1,42 +1,50 @@
-//! MP3 through shine, a fixed-bit-rate encoder.
+//! MP3 at a constant bit rate, with the header that lets players and [`decode`](crate::audio::decode) give back
+//! exactly the samples that went in.
 //!
-//! Shine has no psychoacoustic model, so it gets the bits that make up for it: 320 kbit/s for stereo and 160 for mono
-//! at 32 kHz and more, the most that the format allows below.
+//! Stereo has 320 kbit/s and mono 160 at 32 kHz and more, 160 at 16 to 24 kHz, 64 below. Compared with LAME 3.100 at
+//! the same bit rate by `scripts/reference/mp3.py` (waveform after alignment, LAME's mono gain of −0.45 dB taken out):
+//! mono music has 25 to 72 dB signal-to-noise ratio where LAME has 24 to 70, stereo up to 18 dB less than LAME where
+//! both channels are much alike, because the encoder has no joint stereo at a constant bit rate (50 to 74 dB against
+//! 51 to 78), and as much or more where they are not. At 320 kbit/s it is 4 to 5 dB better than at 256.
 
 use std::path::Path;
 
-use shine_rs::{Mp3Encoder, Mp3EncoderConfig, StereoMode};
+use rusty_mp3::{Mp3Encoder, Mp3EncoderConfig};
 
-use super::{Output, cannot, interleaved, to_integer, unwritable};
+use super::{Output, cannot, interleaved, unwritable};
 use crate::audio::{Audio, AudioError};
 
-/// Samples of each channel in the longest frame.
-const MAX_FRAME: usize = 1152;
+/// Samples that are handed over at once.
+const BLOCK: usize = 1 << 16;
 
 pub(super) fn write(audio: &Audio, file: &mut dyn Output, path: &Path) -> Result<(), AudioError> {
     let channels = audio.channels.len();
     if channels > 2 {
         return Err(cannot(path, format!("mp3 holds one or two channels, not {channels}")));
     }
-    let bitrate = match (audio.sample_rate, channels) {
+    let bitrate_kbps = match (audio.sample_rate, channels) {
         (32_000 | 44_100 | 48_000, 2) => 320,
-        (32_000 | 44_100 | 48_000 | 16_000 | 22_050 | 24_000, _) => 160,
+        (16_000 | 22_050 | 24_000 | 32_000 | 44_100 | 48_000, _) => 160,
         (8_000 | 11_025 | 12_000, _) => 64,
         (rate, _) => return Err(cannot(path, format!("mp3 has no rate of {rate} Hz; resample to 44100 Hz"))),
     };
-    let config = Mp3EncoderConfig::new()
-        .sample_rate(audio.sample_rate)
-        .bitrate(bitrate)
-        .channels(channels as u8)
-        .stereo_mode(if channels == 1 { StereoMode::Mono } else { StereoMode::Stereo });
-    let mut encoder = Mp3Encoder::new(config).map_err(|error| cannot(path, error.to_string()))?;
-    let mut samples: Vec<i16> = interleaved(audio).map(|sample| to_integer(sample, 16) as i16).collect();
-    // Shine drops what does not fill a frame, and the last frame's sound comes out with the one after it.
-    let frame = MAX_FRAME * channels;
-    samples.resize((samples.len().div_ceil(frame) + 1) * frame, 0);
-    for frame in encoder.encode_interleaved(&samples).map_err(|error| cannot(path, error.to_string()))? {
+    let mut encoder = Mp3Encoder::new(Mp3EncoderConfig { bitrate_kbps, vbr_quality: None });
+    let mut samples = interleaved(audio).map(|sample| if sample.is_nan() { 0.0 } else { sample.clamp(-1.0, 1.0) });
+    let mut block = Vec::with_capacity(BLOCK);
+    loop {
+        block.clear();
+        block.extend(samples.by_ref().take(BLOCK));
+        if block.is_empty() {
+            break;
+        }
+        encoder
+            .push_pcm_f32(&block, channels as u16, audio.sample_rate)
+            .map_err(|error| cannot(path, error.to_string()))?;
+    }
+    // The first frame tells the number of samples: nothing is taken out before it is complete.
+    encoder.finish();
+    while let Ok(frame) = encoder.next_packet() {
         file.write_all(&frame).map_err(unwritable(path))?;
     }
-    let rest = encoder.finish().map_err(|error| cannot(path, error.to_string()))?;
-    file.write_all(&rest).map_err(unwritable(path))
+    Ok(())
 }
