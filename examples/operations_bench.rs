@@ -41,9 +41,7 @@ type Operation = Box<dyn FnMut()>;
 
 fn operations(device: &Device) -> HashMap<&'static str, Operation> {
     let mut all: HashMap<&'static str, Operation> = HashMap::new();
-    for (name, channels, shape) in
-        [("conv2d-wide", 128, [1, 128, 64, 64]), ("conv2d-deep", 256, [4, 256, 16, 16])]
-    {
+    for (name, channels, shape) in [("conv2d-wide", 128, [1, 128, 64, 64]), ("conv2d-deep", 256, [4, 256, 16, 16])] {
         let (layer, input) = (conv3x3(channels, device), normal(shape, device));
         all.insert(name, Box::new(move || drop(black_box(layer.forward(input.clone())))));
     }

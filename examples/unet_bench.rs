@@ -40,7 +40,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (samples, noise) = (random.normal(count), random.normal(count));
     let network = experiment.model.init(&device, &mut random)?;
     let parameters = experiment.model.parameter_count()?;
-    let said = json!({ "model": experiment.model, "train": experiment.train, "shape": shape, "parameters": parameters });
+    let said =
+        json!({ "model": experiment.model, "train": experiment.train, "shape": shape, "parameters": parameters });
     println!("{said}");
 
     let mut work: Box<dyn FnMut() -> Result<(), Box<dyn Error>>> = if task == "forward" {

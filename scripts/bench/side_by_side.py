@@ -8,6 +8,7 @@ script itself imports nothing large, because a process begins its count with the
 import argparse
 import importlib.metadata
 import json
+import math
 import os
 import platform
 import shlex
@@ -108,8 +109,13 @@ def race(contenders, rounds, line="", divide=1, warm_up=1):
 
 def spread(values, unit=1.0, digits=3):
     """`median (least – most)`."""
-    median, least, most = (f"{value * unit:.{digits}g}" for value in (statistics.median(values), min(values), max(values)))
+    median, least, most = (number(unit * value, digits) for value in (statistics.median(values), min(values), max(values)))
     return f"{median} ({least} – {most})"
+
+
+def number(value, digits):
+    """So many significant digits, without an exponent."""
+    return f"{value:.{max(0, digits - 1 - math.floor(math.log10(value)))}f}"
 
 
 def ratio(reference, ours):
@@ -135,6 +141,18 @@ def peak_mib(process):
     if process.returncode != 0:
         sys.exit(f"{shlex.join(process.args)} ended with status {process.returncode}")
     return usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def import_torch():
+    """PyTorch, set to our number of threads."""
+    import torch
+
+    # torchaudio refuses to load beside a PyTorch that was built for another CUDA, and takes transformers and diffusers
+    # with it. On the CPU that is no matter.
+    torch.version.cuda = None
+    torch.set_num_threads(THREADS)
+    torch.manual_seed(0)
+    return torch
 
 
 def serve(said, work):
