@@ -81,11 +81,12 @@ def reference(system, task, file):
         bench.serve({}, librosa_work(task, sounds))
         return
     try:
-        torchaudio = import_torchaudio()
+        torch = bench.import_torch()
+        import torchaudio
     except (ImportError, OSError, RuntimeError) as error:
         bench.serve({"unavailable": f"{type(error).__name__}: {error}".splitlines()[0]}, None)
         return
-    bench.serve({}, torchaudio_work(torchaudio, task, sounds, 10 if system == "torchaudio-batch" else 1))
+    bench.serve({}, torchaudio_work(torch, torchaudio.transforms, task, sounds, 10 if system == "torchaudio-batch" else 1))
 
 
 def librosa_work(task, sounds):
@@ -114,23 +115,13 @@ def librosa_work(task, sounds):
     return lambda _: [audio(pixels) for pixels in pictures]
 
 
-def import_torchaudio():
-    import torch
-
-    # torchaudio refuses to load beside a torch whose wheel was built for another CUDA. On the CPU that is no matter.
-    torch.version.cuda = None
-    import torchaudio
-
-    return torchaudio
-
-
-def torchaudio_work(torchaudio, task, sounds, batch):
+def torchaudio_work(torch, transforms, task, sounds, batch):
     import torch
 
     torch.set_num_threads(bench.THREADS)
     sounds = torch.from_numpy(sounds)
     if task == "mel":
-        transform = torchaudio.transforms.MelSpectrogram(
+        transform = transforms.MelSpectrogram(
             SAMPLE_RATE, N_FFT, hop_length=HOP, n_mels=BANDS, norm="slaney", mel_scale="slaney", pad_mode="constant"
         )
 
@@ -142,8 +133,8 @@ def torchaudio_work(torchaudio, task, sounds, batch):
                 (((level + 80) * 255 / 80).clip(0, 255) + 0.5).to(torch.uint8)
 
         return work
-    spectrogram = torchaudio.transforms.Spectrogram(N_FFT, hop_length=HOP, power=1.0, pad_mode="constant")
-    transform = torchaudio.transforms.GriffinLim(N_FFT, ITERATIONS, hop_length=HOP, power=1.0, momentum=0.99)
+    spectrogram = transforms.Spectrogram(N_FFT, hop_length=HOP, power=1.0, pad_mode="constant")
+    transform = transforms.GriffinLim(N_FFT, ITERATIONS, hop_length=HOP, power=1.0, momentum=0.99)
     magnitudes = [spectrogram(sound) for sound in sounds]
 
     @torch.inference_mode()

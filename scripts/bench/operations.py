@@ -44,11 +44,8 @@ def main():
 
 
 def reference():
-    import torch
+    torch = bench.import_torch()
     from torch.nn.functional import scaled_dot_product_attention, silu
-
-    torch.set_num_threads(bench.THREADS)
-    torch.manual_seed(0)
 
     def conv2d(channels, shape):
         layer, image = torch.nn.Conv2d(channels, channels, 3, padding=1), torch.randn(shape)

@@ -9,6 +9,7 @@ picture a file. Every run is a fresh process.
 import random
 import shutil
 import statistics
+import sys
 import tempfile
 import time
 import wave
@@ -22,6 +23,8 @@ SAMPLE_RATE, SECONDS = 22050, 6
 
 def main():
     rounds = 1 if bench.arguments(__doc__).quick else 3
+    if sys.platform != "linux":
+        sys.exit("only Linux tells the peak memory of a process")
     program = bench.build("bin", "nocturne")
     bench.heading([])
     bench.table("format", "files", "peak MiB", "against 100 files", "seconds")

@@ -1,15 +1,17 @@
 """What the benchmarks share: two threads a side, both sides as processes of their own, in turn, in one run.
 
 A contender is a process that does its task once for each line on its standard input, and answers with the seconds that
-the task took. Only the one whose turn it is works. Peak memory is what the kernel counted when the process ended; the
-script itself imports nothing large, because a process begins its count with the memory of the one that started it.
+the task took. Only the one whose turn it is works. Peak memory is Linux's `VmHWM`: `ru_maxrss` is never less than the
+memory of the process that started the other one, here Python.
 """
 
 import argparse
 import importlib.metadata
 import json
+import math
 import os
 import platform
+import re
 import shlex
 import statistics
 import subprocess
@@ -78,9 +80,10 @@ class Contender:
         return self._answer()["seconds"]
 
     def close(self):
-        """Ends the process and learns its peak memory."""
-        self._process.stdin.close()
+        """Reads the process's peak memory and ends it."""
         self.peak_mib = peak_mib(self._process)
+        self._process.stdin.close()
+        self._process.wait()
 
     def _answer(self):
         line = self._process.stdout.readline()
@@ -108,8 +111,13 @@ def race(contenders, rounds, line="", divide=1, warm_up=1):
 
 def spread(values, unit=1.0, digits=3):
     """`median (least – most)`."""
-    median, least, most = (f"{value * unit:.{digits}g}" for value in (statistics.median(values), min(values), max(values)))
+    median, least, most = (number(unit * value, digits) for value in (statistics.median(values), min(values), max(values)))
     return f"{median} ({least} – {most})"
+
+
+def number(value, digits):
+    """So many significant digits, without an exponent."""
+    return f"{value:.{max(0, digits - 1 - math.floor(math.log10(value)))}f}"
 
 
 def ratio(reference, ours):
@@ -125,16 +133,35 @@ def script(*arguments):
 
 def run_once(command):
     """Runs a command to its end; gives its peak memory in MiB."""
-    return peak_mib(subprocess.Popen(command, stdout=subprocess.DEVNULL))
+    process, peak = subprocess.Popen(command, stdout=subprocess.DEVNULL), 0.0
+    while process.poll() is None:
+        peak = max(peak, peak_mib(process))
+        time.sleep(0.002)
+    if process.returncode != 0:
+        sys.exit(f"{shlex.join(command)} ended with status {process.returncode}")
+    return peak
 
 
 def peak_mib(process):
-    """Waits for the end of a process."""
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode != 0:
-        sys.exit(f"{shlex.join(process.args)} ended with status {process.returncode}")
-    return usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+    """The most memory that a running process has had resident so far; 0 where there is no /proc."""
+    try:
+        status = Path(f"/proc/{process.pid}/status").read_text()
+    except OSError:
+        return 0.0
+    found = re.search(r"^VmHWM:\s+(\d+) kB", status, re.MULTILINE)
+    return int(found[1]) / 1024 if found else 0.0
+
+
+def import_torch():
+    """PyTorch, set to our number of threads."""
+    import torch
+
+    # torchaudio refuses to load beside a PyTorch that was built for another CUDA, and takes transformers and diffusers
+    # with it. On the CPU that is no matter.
+    torch.version.cuda = None
+    torch.set_num_threads(THREADS)
+    torch.manual_seed(0)
+    return torch
 
 
 def serve(said, work):

@@ -37,11 +37,9 @@ def main():
 
 
 def reference(task, said):
-    import torch
+    torch = bench.import_torch()
     from diffusers import DDPMScheduler, UNet2DModel
 
-    torch.set_num_threads(bench.THREADS)
-    torch.manual_seed(0)
     network = UNet2DModel.from_config(said["model"])
     parameters = sum(parameter.numel() for parameter in network.parameters())
     assert parameters == said["parameters"], f"{parameters} parameters, not {said['parameters']}"
