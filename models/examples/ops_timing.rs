@@ -1,4 +1,4 @@
-//! Times our operations against their plain form, in one process: `cargo run --release --example ops_timing`.
+//! Times our operations against their plain form, in one process: `cargo run --release --example ops_timing -- [part of a name]`.
 #![allow(clippy::print_stdout)]
 
 use std::time::Instant;
@@ -13,10 +13,13 @@ use nocturne_models::ops::{attention, conv2d, group_norm_silu};
 use nocturne_models::random::Random;
 use nocturne_models::unet::UNet2DConfig;
 
-const ROUNDS: usize = 15;
+const ROUNDS: usize = 9;
 
 /// Runs both in turns and prints their medians.
 fn compare(name: &str, mut ours: impl FnMut(), mut plain: impl FnMut()) {
+    if std::env::args().nth(1).is_some_and(|part| !name.contains(&part)) {
+        return;
+    }
     let mut times = [vec![], vec![]];
     for round in 0..=ROUNDS {
         for (times, work) in times.iter_mut().zip([&mut ours as &mut dyn FnMut(), &mut plain]) {
