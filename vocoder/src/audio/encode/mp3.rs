@@ -3,7 +3,7 @@
 //!
 //! Stereo has 320 kbit/s and mono 160 at 32 kHz and more, 160 at 16 to 24 kHz, 64 below. Compared with LAME 3.100 at
 //! the same bit rate by `scripts/reference/mp3.py` (waveform after alignment, LAME's mono gain of −0.45 dB taken out):
-//! mono music has 25 to 72 dB signal-to-noise ratio where LAME has 24 to 70, stereo up to 18 dB less than LAME where
+//! mono music has 25 to 72 dB signal-to-noise ratio where LAME has 24 to 70, stereo up to 15 dB less than LAME where
 //! both channels are much alike, because the encoder has no joint stereo at a constant bit rate (50 to 74 dB against
 //! 51 to 78), and as much or more where they are not. At 320 kbit/s it is 4 to 5 dB better than at 256.
 
