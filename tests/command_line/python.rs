@@ -43,6 +43,7 @@ fn compare(folder: &Path) {
 }
 
 #[test]
+#[cfg(unix)]
 fn diffusers_opens_our_model_and_makes_the_same_mels() {
     let Some(python) = python() else { return };
     let folder = tempfile::tempdir().unwrap();

@@ -61,7 +61,7 @@ fn a_stopped_and_resumed_run_equals_an_uninterrupted_one() {
     let log = folder.path().join("stopped/logs/train.jsonl");
     let lines = || fs::read_to_string(&log).unwrap_or_default().lines().count();
     let started = Instant::now();
-    while lines() < 3 && started.elapsed() < Duration::from_secs(60) {
+    while lines() < 3 && started.elapsed() < Duration::from_mins(1) {
         std::thread::sleep(Duration::from_millis(2));
     }
     Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
