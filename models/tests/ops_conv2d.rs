@@ -77,7 +77,7 @@ fn everything(case: &Case, forward: impl Fn(&Conv2d, Tensor<4>) -> Tensor<4>) ->
 #[test]
 fn values_and_gradients_are_those_of_the_plain_form() {
     for (index, case) in cases().iter().enumerate() {
-        let (ours, plain) = (everything(case, conv2d), everything(case, |layer, input| layer.forward(input)));
+        let (ours, plain) = (everything(case, conv2d), everything(case, Conv2d::forward));
         for (name, (ours, plain)) in ["output", "input", "weight", "bias"].into_iter().zip(ours.iter().zip(&plain)) {
             // Sums of up to a thousand products in another order.
             assert_close(ours, plain, 1e-5, &format!("case {index}, {name}"));

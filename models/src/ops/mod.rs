@@ -7,6 +7,9 @@
 //! Results depend neither on the number of threads nor on what else is in a batch: work is cut by the shape of one item,
 //! and whatever is added up is added in one order.
 
+// What is not inlined into `simd::vectorised` is compiled for the oldest instruction set.
+#![allow(clippy::inline_always)]
+
 mod attention;
 mod conv2d;
 mod group_norm;

@@ -78,7 +78,7 @@ impl<C: CheckpointStrategy> AttentionKernel for Autodiff<Flex, C> {
     ) -> FloatTensor<Self> {
         let parents = [&query, &key, &value];
         let (output, logarithms, heads) = run(parents.map(|parent| parent.primitive().clone()), heads);
-        match AttentionBackward.prepare::<C>(parents.map(|parent| parent.node())).compute_bound().stateful() {
+        match AttentionBackward.prepare::<C>(parents.map(<FloatTensor<Self>>::node)).compute_bound().stateful() {
             OpsKind::Tracked(mut prep) => {
                 let parents = parents.map(|parent| prep.checkpoint(parent));
                 let state = State { parents, output: Contiguous::new(output.clone()), logarithms, heads };

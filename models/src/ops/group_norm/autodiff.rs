@@ -88,7 +88,7 @@ impl<C: CheckpointStrategy> GroupNormKernel for Autodiff<Flex, C> {
     ) -> FloatTensor<Self> {
         let parents = [&input, &scale, &shift];
         let (output, moments, norm) = run(parents.map(|parent| parent.primitive().clone()), groups, epsilon, silu);
-        match GroupNormBackward.prepare::<C>(parents.map(|parent| parent.node())).compute_bound().stateful() {
+        match GroupNormBackward.prepare::<C>(parents.map(<FloatTensor<Self>>::node)).compute_bound().stateful() {
             OpsKind::Tracked(mut prep) => {
                 let state = (parents.map(|parent| prep.checkpoint(parent)), moments, norm);
                 prep.finish(state, output)

@@ -1,4 +1,4 @@
-//! Group normalisation, with or without SiLU behind it, in one pass over memory forward and two backward.
+//! Group normalisation, with or without `SiLU` behind it, in one pass over memory forward and two backward.
 
 mod autodiff;
 mod kernels;
@@ -23,7 +23,7 @@ pub fn group_norm(layer: &GroupNorm, input: Tensor<4>) -> Tensor<4> {
     normalised(layer, input, false)
 }
 
-/// SiLU, x / (1 + e⁻ˣ), of [`group_norm`].
+/// `SiLU`, x / (1 + e⁻ˣ), of [`group_norm`].
 ///
 /// # Shapes
 ///
