@@ -13,10 +13,9 @@ use std::time::Instant;
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{GroupNorm, GroupNormConfig, LinearConfig, PaddingConfig2d};
-use burn::tensor::activation::silu;
-use burn::tensor::ops::AttentionModuleOptions;
-use burn::tensor::{Device, Tensor, TensorData, module};
+use burn::tensor::{Device, Tensor, TensorData};
 use nocturne_models::initialise::torch_default;
+use nocturne_models::ops;
 use nocturne_models::random::Random;
 use serde_json::json;
 
@@ -43,17 +42,14 @@ fn operations(device: &Device) -> HashMap<&'static str, Operation> {
     let mut all: HashMap<&'static str, Operation> = HashMap::new();
     for (name, channels, shape) in [("conv2d-wide", 128, [1, 128, 64, 64]), ("conv2d-deep", 256, [4, 256, 16, 16])] {
         let (layer, input) = (conv3x3(channels, device), normal(shape, device));
-        all.insert(name, Box::new(move || drop(black_box(layer.forward(input.clone())))));
+        all.insert(name, Box::new(move || drop(black_box(ops::conv2d(&layer, input.clone())))));
     }
 
     let (norm, input) = (group_norm(device), normal([1, 128, 64, 64], device));
-    all.insert("norm-silu", Box::new(move || drop(black_box(silu(norm.forward(input.clone()))))));
+    all.insert("norm-silu", Box::new(move || drop(black_box(ops::group_norm_silu(&norm, input.clone())))));
 
-    let [query, key, value] = [(); 3].map(|()| normal([1, 8, 1024, 64], device));
-    let attend = move || {
-        let options = AttentionModuleOptions::default();
-        drop(black_box(module::attention(query.clone(), key.clone(), value.clone(), None, None, options)));
-    };
+    let [query, key, value] = [(); 3].map(|()| normal([1, 1024, 8 * 64], device));
+    let attend = move || drop(black_box(ops::attention(query.clone(), key.clone(), value.clone(), 8)));
     all.insert("attention", Box::new(attend));
 
     let linear = filled(LinearConfig::new(1024, 4096).init(device));
@@ -67,7 +63,7 @@ fn operations(device: &Device) -> HashMap<&'static str, Operation> {
     let (layer, norm) = (conv3x3(128, &device), group_norm(&device));
     let (input, weight) = (normal([4, 128, 32, 32], &device).require_grad(), normal([4, 128, 32, 32], &device));
     let train = move || {
-        let output = silu(norm.forward(layer.forward(input.clone())));
+        let output = ops::group_norm_silu(&norm, ops::conv2d(&layer, input.clone()));
         let gradients = (output * weight.clone()).sum().backward();
         assert!(layer.weight.val().grad(&gradients).is_some() && input.grad(&gradients).is_some());
     };

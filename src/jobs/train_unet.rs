@@ -68,15 +68,17 @@ pub fn train_unet(job: TrainUnet<'_>, report: impl FnMut(&Report)) -> Result<Out
 
     let mut network_config = job.experiment.model.clone();
     network_config.sample_size = Some(SampleSize::Rectangle([bands, frames]));
+    let mut scheduler = job.experiment.scheduler.clone();
     let network = match &job.from {
         None => network_config.init(job.device, &mut Random::new(seed, "weights", 0))?,
         Some(path) => {
             let (folder, network) = ModelFolder::open(path, job.device)?;
-            network_config = folder.network;
+            // A network goes on predicting what it learned to predict.
+            (network_config, scheduler) = (folder.network, folder.scheduler);
             network
         }
     };
-    let folder = ModelFolder { network: network_config, scheduler: job.experiment.scheduler.clone(), mel };
+    let folder = ModelFolder { network: network_config, scheduler, mel };
     let config = TrainConfig {
         model: folder.network.clone(),
         scheduler: folder.scheduler.clone(),
@@ -87,6 +89,7 @@ pub fn train_unet(job: TrainUnet<'_>, report: impl FnMut(&Report)) -> Result<Out
     let resolved = Experiment {
         data: CorpusSettings { dataset: Some(job.dataset.to_owned()), ..job.experiment.data.with_mel(&folder.mel) },
         model: folder.network.clone(),
+        scheduler: folder.scheduler.clone(),
         ..job.experiment.clone()
     };
     let callbacks = Callbacks {

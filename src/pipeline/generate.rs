@@ -5,7 +5,7 @@ use crate::dataset::Picture;
 use crate::npy::{self, NpyError};
 use crate::representation::{Representation, RepresentationError, picture};
 use burn::tensor::Device;
-use ndarray::{Array2, Array4, ArrayView2, s};
+use ndarray::{Array4, ArrayView2, s};
 use nocturne_models::files::write_atomic;
 use nocturne_models::unet::UNet2D;
 use nocturne_vocoder::audio::{Audio, AudioError};
@@ -93,8 +93,6 @@ pub struct Clip {
 pub struct Generated {
     /// The clips, in order.
     pub clips: Vec<Clip>,
-    /// Their mels in the model's scale, `[mel, frame]` each.
-    pub mels: Vec<Array2<f32>>,
     /// Time in the network.
     pub sampling: Duration,
     /// Time from mels to samples.
@@ -121,8 +119,7 @@ pub fn generate(job: Generation<'_>, mut on_step: impl FnMut(u64, u64)) -> Resul
     let folder = OutputFolder::create(job.output)?;
     folder.write("mels/mel_config.json", representation.config().to_json().as_bytes())?;
 
-    let (mut clips, mut kept) = (Vec::new(), Vec::new());
-    let (mut sampling, mut vocoder) = (Duration::ZERO, Duration::ZERO);
+    let (mut clips, mut sampling, mut vocoder) = (Vec::new(), Duration::ZERO, Duration::ZERO);
     let batch = job.settings.eval_batch_size.max(1);
     let passes = if *job.device == Device::flex() { count } else { count.div_ceil(batch) };
     let total = (passes * job.settings.num_inference_steps) as u64;
@@ -159,11 +156,10 @@ pub fn generate(job: Generation<'_>, mut on_step: impl FnMut(u64, u64)) -> Resul
         for (item, samples) in audio.into_iter().enumerate() {
             let mel = mels.slice(s![item, 0, .., ..]);
             clips.push(folder.clip(first + item, mel, samples, &representation, job.settings.seed)?);
-            kept.push(mel.to_owned());
         }
         folder.manifest(&clips)?;
     }
-    Ok(Generated { clips, mels: kept, sampling, vocoder })
+    Ok(Generated { clips, sampling, vocoder })
 }
 
 struct OutputFolder<'a>(&'a Path);

@@ -58,6 +58,9 @@ pub enum QuickstartError {
     /// The clips cannot be scored.
     #[error(transparent)]
     Score(#[from] FrechetError),
+    /// A clip's mel is no longer what was written.
+    #[error("a clip's mel: {0}")]
+    Shape(#[from] ndarray::ShapeError),
     /// The configuration cannot be written.
     #[error(transparent)]
     Config(#[from] ConfigError),

@@ -2,7 +2,8 @@
 
 use super::score::Scoring;
 use super::{QuickstartError, Summary};
-use crate::pipeline::Generated;
+use crate::npy;
+use crate::pipeline::{GenerateError, Generated};
 use crate::progress::clock;
 use crate::report::{Body, Chart, Clip, Command, Fact, Mel, Report, Score, Scores, Section, Series, render};
 use ndarray::ArrayView2;
@@ -16,10 +17,13 @@ const SHOWN: usize = 4;
 pub fn page(summary: &Summary, generated: &Generated, scoring: &Scoring<'_>) -> Result<String, QuickstartError> {
     let sample_rate = scoring.representation.config().mel.sample_rate;
     let mut new = Vec::new();
-    for (index, (clip, mel)) in generated.clips.iter().zip(&generated.mels).enumerate() {
-        let samples = scoring.representation.audio(mel.view(), None, clip.seed.wrapping_add(index as u64))?;
+    for (index, clip) in generated.clips.iter().enumerate() {
+        let npy::Array { shape, values } =
+            npy::read::<f32>(&summary.clips.join(&clip.mel)).map_err(GenerateError::from)?;
+        let mel = ArrayView2::from_shape((shape[1], shape[2]), &values).map_err(QuickstartError::from)?;
+        let samples = scoring.representation.audio(mel, None, clip.seed.wrapping_add(index as u64))?;
         let title = format!("Clip {}", index + 1);
-        new.push(Clip { title, note: clip.audio.display().to_string(), samples, sample_rate, mel: shown(mel.view()) });
+        new.push(Clip { title, note: clip.audio.display().to_string(), samples, sample_rate, mel: shown(mel) });
     }
     let mut training = Vec::new();
     for index in scoring.training_examples(SHOWN) {

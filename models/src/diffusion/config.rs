@@ -56,7 +56,6 @@ pub struct SchedulerConfig {
     /// DDIM: ᾱ after the last step is 1; otherwise it is ᾱ of timestep 0.
     pub set_alpha_to_one: bool,
     /// Rescale β so that the last timestep is pure noise (arXiv 2305.08891, algorithm 1).
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub rescale_betas_zero_snr: bool,
 }
 
@@ -184,6 +183,10 @@ impl SchedulerConfig {
                 SchedulerClass::Ddpm => "set_alpha_to_one",
                 SchedulerClass::Ddim => "variance_type",
             });
+            // Newer than the release that is named; its default is false.
+            if !self.rescale_betas_zero_snr {
+                fields.remove("rescale_betas_zero_snr");
+            }
         }
         value
     }
