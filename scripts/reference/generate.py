@@ -13,6 +13,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+
+# torchaudio, where it is installed, refuses to load beside a PyTorch that was built for another CUDA, and takes diffusers
+# with it. On the CPU that is no matter.
+torch.version.cuda = None
 from diffusers import AudioDiffusionPipeline, DDIMScheduler, DDPMScheduler, Mel, UNet2DModel
 
 ITEMS, STEPS = 2, 5

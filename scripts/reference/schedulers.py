@@ -13,6 +13,10 @@ import sys
 
 import numpy as np
 import torch
+
+# torchaudio, where it is installed, refuses to load beside a PyTorch that was built for another CUDA, and takes diffusers
+# with it. On the CPU that is no matter.
+torch.version.cuda = None
 from diffusers import DDIMScheduler, DDPMScheduler
 from diffusers.schedulers import scheduling_ddim, scheduling_ddpm
 from safetensors.torch import save_file

@@ -11,6 +11,10 @@ import sys
 from pathlib import Path
 
 import torch
+
+# torchaudio, where it is installed, refuses to load beside a PyTorch that was built for another CUDA, and takes diffusers
+# with it. On the CPU that is no matter.
+torch.version.cuda = None
 from diffusers import UNet2DModel
 from safetensors.torch import save_file
 
