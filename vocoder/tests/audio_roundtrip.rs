@@ -161,3 +161,16 @@ fn what_a_format_cannot_hold_is_refused_and_leaves_no_file() {
     let missing = noise(44_100, 1, 100).write(&folder.path().join("no/such/folder/a.wav")).unwrap_err();
     assert!(matches!(missing, AudioError::Unwritable { .. }), "{missing}");
 }
+
+#[test]
+fn a_short_flac_that_is_half_silent_comes_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("late.flac");
+    for (length, sounding) in [(4094, 0..2047), (4094, 2047..4094), (4094, 0..0), (17, 3..5), (5000, 4900..5000)] {
+        let sample = |i: usize| if sounding.contains(&i) { (i as f32 * 0.3).sin() * 0.5 } else { 0.0 };
+        let audio = Audio { sample_rate: 8_000, channels: vec![(0..length).map(sample).collect()] };
+        audio.write(&path).unwrap();
+        let back = Audio::decode(&path).unwrap();
+        assert_eq!(back.frames(), length, "{length} samples, {sounding:?} of them sounding");
+    }
+}
