@@ -1,7 +1,7 @@
 //! A mel dataset as training sees it.
 
 use crate::dataset::{Dataset, DatasetError, MelMethod};
-use crate::representation::{RepresentationConfig, RepresentationError};
+use crate::representation::{MelSpecMethod, RepresentationConfig, RepresentationError};
 use crate::train::TrainError;
 use crate::train::batches::Examples;
 use nocturne_vocoder::mel::MelConfig;
@@ -29,10 +29,20 @@ impl Mels {
             MelMethod::BigVgan { model, .. } => RepresentationConfig::bigvgan(model, self.dataset.width()),
             MelMethod::Image { config, reference_level } => Ok(RepresentationConfig {
                 mel: MelConfig { x_res: self.dataset.width(), y_res: self.dataset.height(), ..*config },
-                reference_level: reference_level.or_else(|| self.median_level()),
+                reference_level: *reference_level,
                 ..RepresentationConfig::default()
             }),
         }
+    }
+
+    /// `made`, with the level that generated music gets where every picture had its own: the median of theirs. Log-mels
+    /// carry their level themselves.
+    pub fn with_typical_level(&self, made: &RepresentationConfig) -> RepresentationConfig {
+        let mut config = made.clone();
+        if config.mel_spec_method == MelSpecMethod::Image && config.reference_level.is_none() {
+            config.reference_level = self.median_level();
+        }
+        config
     }
 
     fn median_level(&self) -> Option<f32> {

@@ -61,7 +61,8 @@ pub struct TrainUnet<'a> {
 /// Trains a U-Net and writes the model folder. `report` is called after every step.
 pub fn train_unet(job: TrainUnet<'_>, report: impl FnMut(&Report)) -> Result<Outcome, JobError> {
     let mels = Mels::new(Dataset::open(job.dataset)?)?;
-    let mel = mels.representation(&job.experiment.data.method())?;
+    let made = mels.representation(&job.experiment.data.method())?;
+    let mel = mels.with_typical_level(&made);
     let representation = Representation::new(&mel)?;
     let [_, bands, frames] = mels.shape();
     let seed = job.experiment.train.seed;
@@ -87,7 +88,7 @@ pub fn train_unet(job: TrainUnet<'_>, report: impl FnMut(&Report)) -> Result<Out
     };
     // What was trained, and on what, whatever the defaults say.
     let resolved = Experiment {
-        data: CorpusSettings { dataset: Some(job.dataset.to_owned()), ..job.experiment.data.with_mel(&folder.mel) },
+        data: CorpusSettings { dataset: Some(job.dataset.to_owned()), ..job.experiment.data.with_mel(&made) },
         model: folder.network.clone(),
         scheduler: folder.scheduler.clone(),
         ..job.experiment.clone()
