@@ -5,7 +5,7 @@
 //! match loudness first where it should not.
 
 use ndarray::{Array1, Array2, Axis, s};
-use nocturne_vocoder::audio::Audio;
+use nocturne_vocoder::audio::{Audio, resample};
 use nocturne_vocoder::mel::{LogMel, LogMelConfig, MelError};
 
 /// Every sound is heard at this rate, in Hz, so that sets of different rates compare.
@@ -46,8 +46,7 @@ impl PooledMel {
     /// # Shapes
     /// - output: `[frame, dim]`
     pub fn embed(&self, audio: &Audio) -> Array2<f32> {
-        let mono = Audio { sample_rate: audio.sample_rate, channels: vec![audio.mono()] };
-        let samples = mono.resample(SAMPLE_RATE).mono();
+        let samples = resample(&audio.mono(), audio.sample_rate, SAMPLE_RATE);
         let mel = self.mel.mel(&samples);
         let (_, frames) = mel.dim();
         let window = WINDOW.min(frames);

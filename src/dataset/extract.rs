@@ -61,9 +61,7 @@ impl Extractor {
             reason.strip_prefix(&format!("{}: ", path.display())).unwrap_or(&reason).to_string()
         })?;
         let seconds = audio.seconds();
-        let mono = Audio { sample_rate: audio.sample_rate, channels: vec![audio.mono()] };
-        drop(audio);
-        let samples = mono.resample(self.sample_rate()).mono();
+        let samples = audio.into_mono(self.sample_rate());
         if samples.is_empty() {
             return Err("no samples".to_string());
         }

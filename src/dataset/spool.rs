@@ -67,7 +67,7 @@ impl Spool {
     /// Appends a batch, in a new shard where this one would grow over its limit.
     pub fn append(&mut self, batch: &RecordBatch) -> Result<(), DatasetError> {
         self.encoder.write(batch).map_err(DatasetError::arrow(&self.folder))?;
-        let message = std::mem::take(self.encoder.get_mut());
+        let mut message = std::mem::take(self.encoder.get_mut());
         let holds_rows = self.bytes > self.schema_message.len() as u64;
         if holds_rows && self.bytes + (message.len() + END.len()) as u64 > self.max_bytes {
             self.end()?;
@@ -76,7 +76,11 @@ impl Spool {
             self.file = File::create(&path).map_err(DatasetError::io(&path))?;
             self.cut(&path, 0)?;
         }
-        self.write(&message)
+        self.write(&message)?;
+        // The next batch finds the memory of this one.
+        message.clear();
+        *self.encoder.get_mut() = message;
+        Ok(())
     }
 
     /// Makes what was appended durable.

@@ -13,8 +13,9 @@ use super::journal::Progress;
 use super::rows::{Row, record_batch};
 use super::spool::Spool;
 
-/// A batch is written when it has this many rows, or this many bytes.
-const BATCH_ROWS: usize = 64;
+/// A batch is written when it has this many rows, or this many bytes. It is in memory three times meanwhile: as rows, as
+/// columns, and as a message.
+const BATCH_ROWS: usize = 16;
 const BATCH_BYTES: usize = 16 << 20;
 
 /// Gathers the rows of file after file into batches, and notes in the journal where a later run could go on.

@@ -142,7 +142,7 @@ impl Scoring<'_> {
         for name in names {
             let named = PathBuf::from(name);
             let path = if named.is_file() { named } else { self.recordings.join(name) };
-            let samples = Audio::decode(&path)?.resample(rate).mono();
+            let samples = Audio::decode(&path)?.into_mono(rate);
             windows.extend(samples.chunks_exact(window).map(<[f32]>::to_vec));
         }
         Ok(windows)

@@ -62,20 +62,20 @@ impl Audio {
 
     /// The mean of all channels.
     pub fn mono(&self) -> Vec<f32> {
-        let [first, others @ ..] = self.channels.as_slice() else { return Vec::new() };
-        let mut mix = first.clone();
-        for channel in others {
-            for (sum, sample) in mix.iter_mut().zip(channel) {
-                *sum += sample;
-            }
+        let Some((first, others)) = self.channels.split_first() else { return Vec::new() };
+        mixed(first.clone(), others)
+    }
+
+    /// The mean of all channels at another rate, in the memory of the first channel where it can be; see [`resample`] for
+    /// quality and length.
+    pub fn into_mono(mut self, sample_rate: u32) -> Vec<f32> {
+        if self.channels.is_empty() {
+            return Vec::new();
         }
-        if !others.is_empty() {
-            let scale = 1.0 / self.channels.len() as f32;
-            for sample in &mut mix {
-                *sample *= scale;
-            }
-        }
-        mix
+        let others = self.channels.split_off(1);
+        let mono = mixed(self.channels.remove(0), &others);
+        drop(others);
+        if self.sample_rate == sample_rate { mono } else { resample(&mono, self.sample_rate, sample_rate) }
     }
 
     /// The same sound at another rate; see [`resample`] for quality and length.
@@ -98,6 +98,23 @@ impl Audio {
     }
 }
 
+/// The mean of `first` and `others`.
+fn mixed(first: Vec<f32>, others: &[Vec<f32>]) -> Vec<f32> {
+    let mut mix = first;
+    for channel in others {
+        for (sum, sample) in mix.iter_mut().zip(channel) {
+            *sum += sample;
+        }
+    }
+    if !others.is_empty() {
+        let scale = 1.0 / (others.len() + 1) as f32;
+        for sample in &mut mix {
+            *sample *= scale;
+        }
+    }
+    mix
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,5 +124,9 @@ mod tests {
         let audio = Audio { sample_rate: 10, channels: vec![vec![1.0, 0.5], vec![0.0, -0.5], vec![0.5, 0.0]] };
         assert_eq!(audio.mono(), [0.5, 0.0]);
         assert_eq!(audio.seconds(), 0.2);
+        assert_eq!(audio.into_mono(10), [0.5, 0.0]);
+        let one = Audio { sample_rate: 10, channels: vec![vec![1.0, 0.5]] };
+        assert_eq!(one.clone().into_mono(20), one.resample(20).mono());
+        assert!(Audio { sample_rate: 10, channels: Vec::new() }.into_mono(20).is_empty());
     }
 }
