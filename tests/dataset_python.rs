@@ -1,24 +1,19 @@
 //! Datasets against Python's `datasets`, for real. Set `NOCTURNE_PYTHON` to an interpreter that has it.
-#![allow(clippy::unwrap_used, clippy::print_stderr, missing_docs)]
+#![allow(clippy::unwrap_used, missing_docs)]
 
-use std::path::{Path, PathBuf};
+mod interpreter;
+
+use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::AtomicBool;
 
+use interpreter::python;
 use nocturne::dataset::{Dataset, Format, MelMethod, PrepareOptions, prepare};
 use nocturne_models::random::Random;
 use nocturne_vocoder::audio::Audio;
 use nocturne_vocoder::mel::{MelConfig, pixel_from_unit};
 
-fn python() -> Option<PathBuf> {
-    let python = std::env::var_os("NOCTURNE_PYTHON").map_or_else(|| PathBuf::from("python3"), PathBuf::from);
-    let found = Command::new(&python).args(["-c", "import datasets, numpy, PIL"]).output();
-    if found.is_ok_and(|output| output.status.success()) {
-        return Some(python);
-    }
-    eprintln!("\n*** SKIPPED: {} cannot import datasets, numpy and PIL; set NOCTURNE_PYTHON ***\n", python.display());
-    None
-}
+const MODULES: &str = "datasets, numpy, PIL";
 
 fn script(python: &Path, command: &str, folder: &Path) {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/reference/datasets_roundtrip.py");
@@ -43,7 +38,7 @@ fn dump(dataset: &Dataset, pixels: bool) -> Vec<u8> {
 
 #[test]
 fn python_reads_what_we_write() {
-    let Some(python) = python() else { return };
+    let Some(python) = python(MODULES) else { return };
     let folder = tempfile::tempdir().unwrap();
     let input = folder.path().join("in");
     std::fs::create_dir(&input).unwrap();
@@ -77,7 +72,7 @@ fn python_reads_what_we_write() {
 
 #[test]
 fn we_read_what_python_writes() {
-    let Some(python) = python() else { return };
+    let Some(python) = python(MODULES) else { return };
     let folder = tempfile::tempdir().unwrap();
     script(&python, "write", folder.path());
     for (name, pixels) in [("image", true), ("mel", false)] {

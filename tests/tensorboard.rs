@@ -1,8 +1,11 @@
 //! TensorBoard itself opens the log. Needs a Python with `tensorboard`, named by `NOCTURNE_PYTHON`.
-#![allow(clippy::unwrap_used, clippy::print_stderr)]
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod interpreter;
 
 use std::process::Command;
 
+use interpreter::python;
 use nocturne::train::log::Log;
 use nocturne::train::samples::{Clip, Sample};
 use serde_json::json;
@@ -29,10 +32,7 @@ fn sample() -> Sample {
 
 #[test]
 fn tensorboard_reads_scalars_pictures_and_audio() {
-    let Some(python) = std::env::var_os("NOCTURNE_PYTHON") else {
-        eprintln!("SKIPPED: set NOCTURNE_PYTHON to a Python that has tensorboard");
-        return;
-    };
+    let Some(python) = python("tensorboard") else { return };
     let folder = tempfile::tempdir().unwrap();
     let mut log = Log::open(folder.path(), 0).unwrap();
     for step in 1..=5u8 {

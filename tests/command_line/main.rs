@@ -3,6 +3,8 @@
 
 mod arguments;
 mod generate;
+#[path = "../interpreter/mod.rs"]
+mod interpreter;
 mod prepare;
 mod python;
 mod support;

@@ -1,23 +1,13 @@
 //! Model folders against Python's diffusers, for real, both ways. Set `NOCTURNE_PYTHON` to an interpreter that has what
 //! `scripts/reference/requirements.txt` lists.
 
+use super::interpreter::python;
 use super::support::{run, with_model};
 use nocturne::npy;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
-fn python() -> Option<PathBuf> {
-    let python = std::env::var_os("NOCTURNE_PYTHON").map_or_else(|| PathBuf::from("python3"), PathBuf::from);
-    let found = Command::new(&python).args(["-c", "import diffusers, librosa, numpy, torch"]).output();
-    if found.is_ok_and(|output| output.status.success()) {
-        return Some(python);
-    }
-    eprintln!(
-        "\n*** SKIPPED: {} cannot import diffusers, librosa, numpy and torch; set NOCTURNE_PYTHON ***\n",
-        python.display()
-    );
-    None
-}
+const MODULES: &str = "diffusers, librosa, numpy, torch";
 
 /// Runs a command of `scripts/reference/generate.py` on a folder that holds `model`, `noise.npy` and `expected.npy`.
 fn script(python: &Path, command: &str, folder: &Path) {
@@ -45,7 +35,7 @@ fn compare(folder: &Path) {
 #[test]
 #[cfg(unix)]
 fn diffusers_opens_our_model_and_makes_the_same_mels() {
-    let Some(python) = python() else { return };
+    let Some(python) = python(MODULES) else { return };
     let folder = tempfile::tempdir().unwrap();
     std::os::unix::fs::symlink(with_model().join("model"), folder.path().join("model")).unwrap();
     script(&python, "read", folder.path());
@@ -54,7 +44,7 @@ fn diffusers_opens_our_model_and_makes_the_same_mels() {
 
 #[test]
 fn we_open_a_model_that_diffusers_saved_and_make_the_same_mels() {
-    let Some(python) = python() else { return };
+    let Some(python) = python(MODULES) else { return };
     for command in ["write", "write-old"] {
         let folder = tempfile::tempdir().unwrap();
         script(&python, command, folder.path());
