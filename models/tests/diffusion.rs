@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
+use std::ops::ControlFlow::Continue;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use nocturne_models::diffusion::{
@@ -114,7 +115,8 @@ fn every_sampler_finds_the_sample_of_a_perfect_network() {
             let config = SchedulerConfig { prediction_type: PredictionType::Sample, ..config.clone() };
             let denoiser = Denoiser::new(&oracle, &oracle.schedule, config.prediction_type);
             let sampler = Sampler::new(kind, &config, &oracle.schedule, 10).unwrap();
-            let found = sample(&sampler, &denoiser, normal(2), |step| normal(10 + step as u64), |_, _| ());
+            let found =
+                sample(&sampler, &denoiser, normal(2), |step| normal(10 + step as u64), |_, _| Continue(())).unwrap();
             // The last step leaves the predicted sample, but for the noise of β's lower bound.
             assert!(largest_difference(found, oracle.sample.clone()) < 1e-5, "{kind:?} {config:?}");
         }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
+use std::ops::ControlFlow::Continue;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Tensor, TensorData};
@@ -118,7 +119,11 @@ fn trajectories_equal_diffusers() {
         let denoiser = Denoiser::new(&Sine, &schedule, config.prediction_type);
         let mut found = Vec::new();
         let noise = |step| noises.clone().narrow(0, step, 1).squeeze_dim(0);
-        let last = sample(&sampler, &denoiser, start.clone(), noise, |_, state| found.push(host(state.clone())));
+        let last = sample(&sampler, &denoiser, start.clone(), noise, |_, state| {
+            found.push(host(state.clone()));
+            Continue(())
+        });
+        let last = last.unwrap();
         assert_eq!(found.last(), Some(&host(last)));
         if found.len() > 10 {
             found.drain(4..found.len() - 4);

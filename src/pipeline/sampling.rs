@@ -2,11 +2,13 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 use ndarray::{Array4, s};
-use nocturne_models::diffusion::{Denoiser, DiffusionError, NoiseSchedule, Sampler, SamplerKind, SchedulerConfig};
+use nocturne_models::diffusion::{
+    Denoiser, DiffusionError, NoiseSchedule, Sampler, SamplerKind, SchedulerConfig, sample,
+};
 use nocturne_models::random::Random;
 use nocturne_models::unet::UNet2D;
 use serde::{Deserialize, Serialize};
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 use std::sync::atomic::{AtomicBool, Ordering};
 use thiserror::Error;
 
@@ -121,18 +123,16 @@ pub fn sample_mels(
         let upload = |values: Vec<f32>| Tensor::<4>::from_data(TensorData::new(values, shape), device);
         let mut streams: Vec<Random> =
             (0..batch).map(|item| Random::new(settings.seed, "step noise", (first + start + item) as u64)).collect();
-        let mut step_noise =
-            || upload(streams.iter_mut().flat_map(|stream| stream.normal(channels * bands * frames)).collect());
-        let mut state = upload(part.iter().copied().collect());
-        for step in sampler.steps() {
-            if stop.load(Ordering::Relaxed) {
-                return Err(SampleError::Interrupted);
-            }
-            state = sampler.step(&denoiser, state, step, &mut step_noise);
+        let step_noise =
+            |_| upload(streams.iter_mut().flat_map(|stream| stream.normal(channels * bands * frames)).collect());
+        let noise = upload(part.iter().copied().collect());
+        let sampled = sample(&sampler, &denoiser, noise, step_noise, |_, _| {
             on_step();
-        }
+            if stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        let sampled = sampled.ok_or(SampleError::Interrupted)?;
         let values =
-            state.into_data().try_to_vec::<f32>().map_err(|error| SampleError::Device(format!("{error:?}")))?;
+            sampled.into_data().try_to_vec::<f32>().map_err(|error| SampleError::Device(format!("{error:?}")))?;
         if let Some(broken) = values.iter().position(|value| !value.is_finite()) {
             return Err(SampleError::NotFinite { index: first + start + broken / (channels * bands * frames) });
         }

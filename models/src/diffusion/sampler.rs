@@ -1,5 +1,7 @@
 //! The sampling loop.
 
+use std::ops::ControlFlow;
+
 use burn::tensor::Tensor;
 
 use super::error::invalid;
@@ -84,7 +86,7 @@ impl Sampler {
 /// Samples from `noise`, N(0, 1), through every step of the sampler.
 ///
 /// `step_noise(index)` gives the fresh N(0, 1) of step `index`, when that step adds noise. `on_step(index, state)` sees the
-/// state after each step. Nothing in between waits for the device.
+/// state after each step, and may end the loop there: then there is no sample. Nothing in between waits for the device.
 ///
 /// # Shapes
 /// - noise, step noise, output: `[batch, channel, height, width]`
@@ -93,12 +95,14 @@ pub fn sample<N: Network>(
     denoiser: &Denoiser<'_, N>,
     noise: Tensor<4>,
     mut step_noise: impl FnMut(usize) -> Tensor<4>,
-    mut on_step: impl FnMut(usize, &Tensor<4>),
-) -> Tensor<4> {
+    mut on_step: impl FnMut(usize, &Tensor<4>) -> ControlFlow<()>,
+) -> Option<Tensor<4>> {
     let mut state = noise;
     for (index, step) in sampler.steps.iter().enumerate() {
         state = sampler.step(denoiser, state, step, || step_noise(index));
-        on_step(index, &state);
+        if on_step(index, &state).is_break() {
+            return None;
+        }
     }
-    state
+    Some(state)
 }
