@@ -31,15 +31,20 @@ pub(super) fn forward(g: &Geometry, input: &[f32], weight: &[f32], bias: &[f32])
     }
     let tiles_per_item = positions.div_ceil(width);
     tiles.into_par_iter().enumerate().for_each_init(
-        || (vec![0.0; depth * pitch], vec![0.0; g.channels_out * width]),
+        || (vec![0.0; if g.is_pointwise() { 0 } else { depth * pitch }], vec![0.0; g.channels_out * width]),
         |(columns, product), (index, tile)| {
             let start = index % tiles_per_item * width;
             let range = start..positions.min(start + width);
             let planes =
                 &input[index / tiles_per_item * g.channels_in * g.input_plane()..][..g.channels_in * g.input_plane()];
-            vectorised(|| gather(g, planes, &range, columns, pitch));
             let shape = [g.channels_out, depth, range.len()];
-            multiply(product, width, Matrix::rows(weight, depth), Matrix::rows(columns, pitch), shape, false);
+            let columns = if g.is_pointwise() {
+                Matrix::rows(&planes[start..], positions)
+            } else {
+                vectorised(|| gather(g, planes, &range, columns, pitch));
+                Matrix::rows(columns, pitch)
+            };
+            multiply(product, width, Matrix::rows(weight, depth), columns, shape, false);
             for (channel, part) in tile.into_iter().enumerate() {
                 let bias = bias[channel];
                 for (value, product) in part.iter_mut().zip(&product[channel * width..]) {
@@ -120,7 +125,7 @@ pub(super) fn weight_gradient(g: &Geometry, input: &[f32], gradient: &[f32]) -> 
     let mut transposed = vec![0.0; depth * g.channels_out];
     // A chunk of input channels adds up all items and tiles itself, in order.
     transposed.par_chunks_mut(channels * taps * g.channels_out).enumerate().for_each_init(
-        || vec![0.0; channels * taps * pitch],
+        || vec![0.0; if g.is_pointwise() { 0 } else { channels * taps * pitch }],
         |columns, (chunk, sums)| {
             let rows = sums.len() / g.channels_out;
             let items = input.chunks_exact(g.channels_in * plane).zip(last.chunks_exact(g.channels_out * positions));
@@ -128,10 +133,15 @@ pub(super) fn weight_gradient(g: &Geometry, input: &[f32], gradient: &[f32]) -> 
                 let planes = &item[chunk * channels * plane..][..rows / taps * plane];
                 for start in (0..positions).step_by(width) {
                     let range = start..positions.min(start + width);
-                    vectorised(|| gather(g, planes, &range, columns, pitch));
                     let gradient = Matrix::rows(&gradient[start * g.channels_out..], g.channels_out);
                     let shape = [rows, range.len(), g.channels_out];
-                    multiply(sums, g.channels_out, Matrix::rows(columns, pitch), gradient, shape, true);
+                    let columns = if g.is_pointwise() {
+                        Matrix::rows(&planes[start..], positions)
+                    } else {
+                        vectorised(|| gather(g, planes, &range, columns, pitch));
+                        Matrix::rows(columns, pitch)
+                    };
+                    multiply(sums, g.channels_out, columns, gradient, shape, true);
                 }
             }
         },

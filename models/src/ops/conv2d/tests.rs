@@ -74,7 +74,7 @@ fn geometries(count: usize) -> Vec<(Geometry, Values)> {
     let mut all = Vec::new();
     while all.len() < count {
         let [height, width] = [(); 2].map(|()| 1 + below(22));
-        let padding = [(); 2].map(|()| (below(4), below(4)));
+        let padding = [(); 2].map(|()| (below(6), below(6)));
         if height + padding[0].0 + padding[0].1 < 3 || width + padding[1].0 + padding[1].1 < 3 {
             continue;
         }

@@ -48,9 +48,11 @@ fn parts<'a>(g: &Geometry, output: &'a mut [f32], index: impl Fn(usize, usize) -
 fn by_tiles(g: &Geometry, input: &[f32], kernels: Kernels, bias: &[f32], output: &mut [f32]) {
     /// What a task holds of its inputs should leave room in a core's second-level cache.
     const CACHED: usize = 512 * 1024;
+    /// Few tiles would wait for the weights.
+    const LEAST: usize = 24;
     let [rows, columns] = grid(g.output);
     let (strips, panels, depth) = (g.batch * rows, g.channels_out.div_ceil(PANEL), depth(g));
-    let most = (CACHED / (POINTS * depth * size_of::<f32>()) / 12 * 12).clamp(12, 96);
+    let most = (CACHED / (POINTS * depth * size_of::<f32>()) / 12 * 12).clamp(LEAST, 96);
     let wide = columns.min(most);
     // As evenly spread over the threads as may be.
     let tasks = strips.div_ceil((most / columns).max(1)).next_multiple_of(rayon::current_num_threads());
@@ -194,10 +196,22 @@ fn write<S: Simd>(
     let columns = column * OUT..width.min((column + count) * OUT);
     for (half, part) in part.chunks_mut(GROUP).enumerate() {
         tiles::to_output(simd, products, half, pitch, count, patch);
-        for (lane, (lines, bias)) in part.iter_mut().zip(&bias[half * GROUP..]).enumerate() {
-            for (line, patch) in lines.chunks_exact_mut(width).zip(patch.chunks_exact(OUT * count)) {
-                for (value, group) in line[columns.clone()].iter_mut().zip(patch) {
-                    *value = group.0[lane] + bias;
+        let bias = &bias[half * GROUP..];
+        for (quad, part) in part.chunks_mut(4).enumerate() {
+            let lane = quad * 4;
+            for row in 0..part[0].len() / width {
+                let patch = &patch[row * OUT * count..][..OUT * count];
+                let line = row * width + columns.start..row * width + columns.end;
+                if let [a, b, c, d] = &mut *part {
+                    let lines = [&mut a[line.clone()], &mut b[line.clone()], &mut c[line.clone()], &mut d[line]];
+                    let bias = [bias[lane], bias[lane + 1], bias[lane + 2], bias[lane + 3]];
+                    tiles::deinterleave(patch, lane, lines, bias);
+                } else {
+                    for (offset, part) in part.iter_mut().enumerate() {
+                        for (value, group) in part[line.clone()].iter_mut().zip(patch) {
+                            *value = group.0[lane + offset] + bias[lane + offset];
+                        }
+                    }
                 }
             }
         }
@@ -213,7 +227,7 @@ fn by_panels(g: &Geometry, input: &[f32], kernels: Kernels, bias: &[f32], output
     with_scratch(groups * POINTS * pitch, |points| {
         points.par_chunks_exact_mut(POINTS * pitch).enumerate().for_each(|(group, points)| {
             with_scratch(patch(columns), |patch| {
-                Arch::new().dispatch(Gather { g, input, group, points, pitch, patch })
+                Arch::new().dispatch(Gather { g, input, group, points, pitch, patch });
             });
         });
         let points = &*points;

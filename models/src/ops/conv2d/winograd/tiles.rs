@@ -45,11 +45,16 @@ pub(super) struct Strip {
 }
 
 impl Strip {
-    /// The columns, counted from `left`, out of `width` that lie in the image, and the first of them counted from the image's edge.
+    /// The row of the image that is the strip's `row`th, if there is one.
+    fn row(&self, row: usize, rows: usize) -> Option<usize> {
+        self.top.checked_add_unsigned(row)?.try_into().ok().filter(|row| *row < rows)
+    }
+
+    /// Which of `width` columns lie in the image, and the first of them as the image counts.
     fn inside(&self, width: usize, image: usize) -> (Range<usize>, usize) {
-        let low = (-self.left).clamp(0, width as isize) as usize;
-        let high = (image as isize - self.left).clamp(low as isize, width as isize) as usize;
-        (low..high, (self.left + low as isize).max(0) as usize)
+        let low = width.min(0usize.saturating_add_signed(self.left.saturating_neg()));
+        let high = image.saturating_add_signed(self.left.saturating_neg()).clamp(low, width);
+        (low..high, low.saturating_add_signed(self.left).min(image))
     }
 }
 
@@ -58,27 +63,82 @@ impl Strip {
 fn gather(planes: Planes, strip: Strip, width: usize, patch: &mut [Group]) {
     let [rows, columns] = planes.size;
     let (inside, first) = strip.inside(width, columns);
+    let whole = planes.values.len() == GROUP * rows * columns;
     for (row, line) in patch.chunks_exact_mut(width).enumerate() {
-        let row = strip.top + row as isize;
-        if row < 0 || row >= rows as isize {
+        if whole && strip.row(row, rows).is_some() {
+            line[..inside.start].fill(ZERO);
+            line[inside.end..].fill(ZERO);
+        } else {
             line.fill(ZERO);
-            continue;
         }
-        line[..inside.start].fill(ZERO);
-        line[inside.end..].fill(ZERO);
-        let line = &mut line[inside.clone()];
-        let mut lanes = 0;
-        for plane in planes.values.chunks_exact(rows * columns) {
-            let source = &plane[row as usize * columns + first..][..line.len()];
-            for (group, value) in line.iter_mut().zip(source) {
-                group.0[lanes] = *value;
+    }
+    // Plane after plane: their rows lie behind one another.
+    for (quad, planes) in planes.values.chunks(4 * rows * columns).enumerate() {
+        let lane = 4 * quad;
+        for (row, line) in patch.chunks_exact_mut(width).enumerate() {
+            let Some(row) = strip.row(row, rows) else { continue };
+            let seen = row * columns + first..row * columns + first + inside.len();
+            let line = &mut line[inside.clone()];
+            let mut planes = planes.chunks_exact(rows * columns).map(|plane| &plane[seen.clone()]);
+            if planes.len() == 4 {
+                let [a, b, c, d] = [(); 4].map(|()| planes.next().expect("four planes"));
+                interleave([a, b, c, d], line, lane);
+            } else {
+                for (offset, plane) in planes.enumerate() {
+                    for (group, value) in line.iter_mut().zip(plane) {
+                        group.0[lane + offset] = *value;
+                    }
+                }
             }
-            lanes += 1;
         }
-        if lanes < GROUP {
-            for group in line {
-                group.0[lanes..].fill(0.0);
-            }
+    }
+}
+
+/// Lays four lines into four lanes, the first of them `lane`.
+#[inline(always)]
+fn interleave(lines: [&[f32]; 4], groups: &mut [Group], lane: usize) {
+    let [first, second, third, fourth] = lines.map(|line| line.as_chunks::<4>().0);
+    let whole = first.len() * 4;
+    let (blocks, rest) = groups.split_at_mut(whole);
+    let blocks = blocks.as_chunks_mut::<4>().0;
+    for ((((block, a), b), c), d) in blocks.iter_mut().zip(first).zip(second).zip(third).zip(fourth) {
+        for place in 0..4 {
+            let quad: &mut [f32; 4] = block[place].0[lane..].first_chunk_mut().expect("four lanes");
+            *quad = [a[place], b[place], c[place], d[place]];
+        }
+    }
+    for (place, group) in rest.iter_mut().enumerate() {
+        for offset in 0..4 {
+            group.0[lane + offset] = lines[offset][whole + place];
+        }
+    }
+}
+
+/// Takes four lanes, the first of them `lane`, apart into four lines, and adds a number to each.
+#[inline(always)]
+pub(super) fn deinterleave(groups: &[Group], lane: usize, lines: [&mut [f32]; 4], bias: [f32; 4]) {
+    let [first, second, third, fourth] = lines;
+    let whole = first.len() / 4 * 4;
+    let (a, a_rest) = first.as_chunks_mut::<4>();
+    let (b, b_rest) = second.as_chunks_mut::<4>();
+    let (c, c_rest) = third.as_chunks_mut::<4>();
+    let (d, d_rest) = fourth.as_chunks_mut::<4>();
+    let blocks = groups.as_chunks::<4>().0;
+    for ((((block, a), b), c), d) in blocks.iter().zip(a).zip(b).zip(c).zip(d) {
+        let quad = |place: usize| -> [f32; 4] { *block[place].0[lane..].first_chunk().expect("four lanes") };
+        let [p, q, r, s] = [quad(0), quad(1), quad(2), quad(3)];
+        for (offset, line) in [a, b, c, d].into_iter().enumerate() {
+            *line = [
+                p[offset] + bias[offset],
+                q[offset] + bias[offset],
+                r[offset] + bias[offset],
+                s[offset] + bias[offset],
+            ];
+        }
+    }
+    for (offset, rest) in [a_rest, b_rest, c_rest, d_rest].into_iter().enumerate() {
+        for (value, group) in rest.iter_mut().zip(&groups[whole..]) {
+            *value = group.0[lane + offset] + bias[offset];
         }
     }
 }

@@ -49,7 +49,7 @@ pub(in super::super) fn weight_gradient(g: &Geometry, input: &[f32], gradient: &
                 let left = &left[group * POINTS * pitch..][..POINTS * pitch];
                 let right = &right[panel * 2 * POINTS * pitch..];
                 with_scratch(POINTS * GROUP * 2, |products| {
-                    Arch::new().dispatch(Products { left, right, tiles, pitch, products, part });
+                    Arch::new().dispatch(Contribution { left, right, tiles, pitch, products, part });
                 });
             });
         }
@@ -94,7 +94,7 @@ impl WithSimd for Gather<'_> {
 }
 
 /// Adds to `part` what some tiles give for a panel of output channels and a group of input channels.
-struct Products<'a, 'b> {
+struct Contribution<'a, 'b> {
     left: &'a [Group],
     right: &'a [Group],
     tiles: usize,
@@ -104,7 +104,7 @@ struct Products<'a, 'b> {
     part: &'a mut [&'b mut [f32]],
 }
 
-impl WithSimd for Products<'_, '_> {
+impl WithSimd for Contribution<'_, '_> {
     type Output = ();
 
     #[inline(always)]
