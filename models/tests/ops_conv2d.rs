@@ -31,6 +31,9 @@ fn cases() -> Vec<Case> {
         // Several tiles, with a rest, over an odd width.
         case([40, 24], [3, 3], [1, 1], one(), [2, 37, 19]),
         case([1, 4], [3, 3], [1, 1], one(), [1, 1, 1]),
+        // More channels than tiles, groups of channels with a rest.
+        case([52, 70], [3, 3], [1, 1], one(), [3, 9, 8]),
+        case([32, 16], [3, 3], [1, 1], Explicit(0, 2, 3, 1), [2, 10, 21]),
         case([6, 7], [3, 3], [1, 1], Valid, [2, 9, 5]),
         case([6, 7], [3, 3], [2, 2], one(), [2, 9, 6]),
         case([33, 18], [3, 3], [2, 2], one(), [3, 16, 24]),

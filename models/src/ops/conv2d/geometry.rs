@@ -50,6 +50,11 @@ impl Geometry {
         })
     }
 
+    /// Whether every output sees the one input at its place: nothing needs to be gathered.
+    pub fn is_pointwise(&self) -> bool {
+        self.kernel == [1, 1] && self.stride == [1, 1] && self.input == self.output && self.padding == [0, 0]
+    }
+
     pub fn input_plane(&self) -> usize {
         self.input[0] * self.input[1]
     }

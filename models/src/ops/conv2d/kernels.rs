@@ -1,54 +1,22 @@
-//! The convolution and its three gradients on slices.
+//! The convolution and its three gradients on slices, each by the faster of its forms.
 
 use rayon::prelude::*;
 
-use super::columns::{gather, scatter};
+use super::gathered;
 use super::geometry::Geometry;
-use crate::ops::matrix::{Matrix, multiply, transpose};
-use crate::ops::simd::{sum, vectorised};
-
-/// Rows of gathered columns are this much longer than the tile, lest all of them meet in the same lines of the cache.
-const STAGGER: usize = 16;
+use super::winograd::{self, Kernels};
+use crate::ops::simd::sum;
 
 /// # Shapes
 ///
 /// `[batch, in, height, width]`, `[out, in, kernel, kernel]`, `[out]` → `[batch, out, height, width]`
 pub(super) fn forward(g: &Geometry, input: &[f32], weight: &[f32], bias: &[f32]) -> Vec<f32> {
-    let (positions, depth) = (g.positions(), g.depth());
-    let width = Geometry::tile(depth).min(positions);
-    let pitch = width + STAGGER;
-    let mut output = vec![0.0; g.batch * g.channels_out * positions];
-    // For each tile of each item, its part of every output channel.
-    let mut tiles: Vec<Vec<&mut [f32]>> = Vec::new();
-    for item in output.chunks_exact_mut(g.channels_out * positions) {
-        let first = tiles.len();
-        tiles.resize_with(first + positions.div_ceil(width), || Vec::with_capacity(g.channels_out));
-        for plane in item.chunks_exact_mut(positions) {
-            for (tile, part) in tiles[first..].iter_mut().zip(plane.chunks_mut(width)) {
-                tile.push(part);
-            }
-        }
+    if winograd::pays(g) {
+        let kernels = Kernels { values: weight, strides: [g.depth(), g.taps()], turned: false };
+        winograd::forward(g, input, kernels, bias)
+    } else {
+        gathered::forward(g, input, weight, bias)
     }
-    let tiles_per_item = positions.div_ceil(width);
-    tiles.into_par_iter().enumerate().for_each_init(
-        || (vec![0.0; depth * pitch], vec![0.0; g.channels_out * width]),
-        |(columns, product), (index, tile)| {
-            let start = index % tiles_per_item * width;
-            let range = start..positions.min(start + width);
-            let planes =
-                &input[index / tiles_per_item * g.channels_in * g.input_plane()..][..g.channels_in * g.input_plane()];
-            vectorised(|| gather(g, planes, &range, columns, pitch));
-            let shape = [g.channels_out, depth, range.len()];
-            multiply(product, width, Matrix::rows(weight, depth), Matrix::rows(columns, pitch), shape, false);
-            for (channel, part) in tile.into_iter().enumerate() {
-                let bias = bias[channel];
-                for (value, product) in part.iter_mut().zip(&product[channel * width..]) {
-                    *value = product + bias;
-                }
-            }
-        },
-    );
-    output
 }
 
 /// # Shapes
@@ -56,106 +24,35 @@ pub(super) fn forward(g: &Geometry, input: &[f32], weight: &[f32], bias: &[f32])
 /// gradient of the output `[batch, out, height, width]`, weights → gradient of the input
 pub(super) fn input_gradient(g: &Geometry, gradient: &[f32], weight: &[f32]) -> Vec<f32> {
     match g.reversed() {
-        Some(reversed) => forward(&reversed, gradient, &reversed_weights(g, weight), &vec![0.0; g.channels_in]),
-        None => scattered_gradient(g, gradient, weight),
-    }
-}
-
-/// Kernels turned by 180°, channels exchanged.
-fn reversed_weights(g: &Geometry, weight: &[f32]) -> Vec<f32> {
-    let taps = g.taps();
-    let mut reversed = Vec::with_capacity(weight.len());
-    for channel_in in 0..g.channels_in {
-        for kernels in weight.chunks_exact(g.depth()) {
-            reversed.extend(kernels[channel_in * taps..][..taps].iter().rev());
+        Some(reversed) if winograd::pays(&reversed) => {
+            let kernels = Kernels { values: weight, strides: [g.taps(), g.depth()], turned: true };
+            winograd::forward(&reversed, gradient, kernels, &vec![0.0; g.channels_in])
         }
+        _ => gathered::input_gradient(g, gradient, weight),
     }
-    reversed
-}
-
-/// The gradient of the input for strides above one, where turned kernels would multiply mostly zeros: a product, then
-/// every column back to where it was gathered.
-fn scattered_gradient(g: &Geometry, gradient: &[f32], weight: &[f32]) -> Vec<f32> {
-    let (positions, depth, taps, plane) = (g.positions(), g.depth(), g.taps(), g.input_plane());
-    let channels = channels_at_once(g);
-    let width = Geometry::tile(channels * taps).min(positions);
-    let pitch = width + STAGGER;
-    let mut output = vec![0.0; g.batch * g.channels_in * plane];
-    let chunks: Vec<_> = output
-        .chunks_exact_mut(g.channels_in * plane)
-        .zip(gradient.chunks_exact(g.channels_out * positions))
-        .flat_map(|(item, gradient)| {
-            item.chunks_mut(channels * plane).enumerate().map(move |(chunk, planes)| (chunk, planes, gradient))
-        })
-        .collect();
-    chunks.into_par_iter().for_each_init(
-        || vec![0.0; channels * taps * pitch],
-        |columns, (chunk, planes, gradient)| {
-            let rows = planes.len() / plane * taps;
-            let weight = Matrix::rows(&weight[chunk * channels * taps..], depth).transposed();
-            for start in (0..positions).step_by(width) {
-                let range = start..positions.min(start + width);
-                let gradient = Matrix::rows(&gradient[start..], positions);
-                multiply(columns, pitch, weight, gradient, [rows, g.channels_out, range.len()], false);
-                vectorised(|| scatter(g, columns, pitch, &range, planes));
-            }
-        },
-    );
-    output
 }
 
 /// # Shapes
 ///
 /// input, gradient of the output → gradient of the weights `[out, in, kernel, kernel]`
 pub(super) fn weight_gradient(g: &Geometry, input: &[f32], gradient: &[f32]) -> Vec<f32> {
-    let (positions, depth, taps, plane) = (g.positions(), g.depth(), g.taps(), g.input_plane());
-    let channels = channels_at_once(g);
-    let width = Geometry::tile(channels * taps).min(positions);
-    let pitch = width + STAGGER;
-    // Channels last: every chunk of input channels reads the gradient that way.
-    let mut last = vec![0.0; gradient.len()];
-    last.par_chunks_exact_mut(g.channels_out * positions)
-        .zip(gradient.par_chunks_exact(g.channels_out * positions))
-        .for_each(|(last, gradient)| transpose(gradient, positions, last));
-    let mut transposed = vec![0.0; depth * g.channels_out];
-    // A chunk of input channels adds up all items and tiles itself, in order.
-    transposed.par_chunks_mut(channels * taps * g.channels_out).enumerate().for_each_init(
-        || vec![0.0; channels * taps * pitch],
-        |columns, (chunk, sums)| {
-            let rows = sums.len() / g.channels_out;
-            let items = input.chunks_exact(g.channels_in * plane).zip(last.chunks_exact(g.channels_out * positions));
-            for (item, gradient) in items {
-                let planes = &item[chunk * channels * plane..][..rows / taps * plane];
-                for start in (0..positions).step_by(width) {
-                    let range = start..positions.min(start + width);
-                    vectorised(|| gather(g, planes, &range, columns, pitch));
-                    let gradient = Matrix::rows(&gradient[start * g.channels_out..], g.channels_out);
-                    let shape = [rows, range.len(), g.channels_out];
-                    multiply(sums, g.channels_out, Matrix::rows(columns, pitch), gradient, shape, true);
-                }
-            }
-        },
-    );
-    let mut output = vec![0.0; transposed.len()];
-    transpose(&transposed, g.channels_out, &mut output);
-    output
+    if winograd::pays(g) {
+        winograd::weight_gradient(g, input, gradient)
+    } else {
+        gathered::weight_gradient(g, input, gradient)
+    }
 }
 
 /// # Shapes
 ///
 /// gradient of the output → gradient of the bias `[out]`
 pub(super) fn bias_gradient(g: &Geometry, gradient: &[f32]) -> Vec<f32> {
+    let planes: Vec<f32> = gradient.par_chunks_exact(g.positions()).map(sum).collect();
     let mut output = vec![0.0; g.channels_out];
-    for item in gradient.chunks_exact(g.channels_out * g.positions()) {
-        for (total, plane) in output.iter_mut().zip(item.chunks_exact(g.positions())) {
-            *total += sum(plane);
+    for item in planes.chunks_exact(g.channels_out) {
+        for (total, plane) in output.iter_mut().zip(item) {
+            *total += plane;
         }
     }
     output
-}
-
-/// Input channels that one task works on, where tasks share the channels: enough rows for the matrix kernel, enough tasks
-/// for the threads.
-fn channels_at_once(g: &Geometry) -> usize {
-    (144 / g.taps()).clamp(1, g.channels_in.div_ceil(2).max(1))
 }

@@ -1,9 +1,14 @@
-//! Convolution in two dimensions, as matrix products over tiles of gathered columns.
+//! Convolution in two dimensions: three-by-three kernels by Winograd's minimal filtering, the others as matrix products over
+//! gathered columns.
 
 mod autodiff;
 mod columns;
+mod gathered;
 mod geometry;
 mod kernels;
+#[cfg(test)]
+mod tests;
+mod winograd;
 
 use burn::backend::Dispatch;
 use burn::nn::PaddingConfig2d;
