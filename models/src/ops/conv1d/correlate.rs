@@ -6,7 +6,7 @@
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
-use pulp::{Simd, WithSimd};
+use pulp::{Simd, WithSimd, bytemuck};
 use rayon::prelude::*;
 
 use super::geometry::{Geometry, Signal};
@@ -15,13 +15,16 @@ use super::share::share;
 use super::strip::{Terms, VECTORS, correlate, rows_at_once};
 use super::tile::Layout;
 
+/// As many tasks of an item keep several threads busy to the end.
+const ENOUGH: usize = 24;
+
 /// # Shapes
 ///
 /// fine signal, weights, bias `[coarse channel]` → coarse signal
 pub(in crate::ops) fn to_coarse(g: &Geometry, fine: &[f32], weight: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
     let [rows, depth] = [g.coarse.channels / g.groups, g.fine.channels / g.groups];
     let distance = |tap| tap * g.dilation;
-    let layout = Layout::new(g.stride, g.padding, (0..g.taps).map(distance), depth, g.coarse.length);
+    let layout = Layout::new(g.stride, g.padding, (0..g.taps).map(distance), depth, g.coarse.length, ENOUGH / g.groups);
     let places = (0..g.taps).map(|tap| layout.place(distance(tap))).collect();
     Correlation {
         batch: g.batch,
@@ -46,7 +49,7 @@ pub(in crate::ops) fn to_fine(g: &Geometry, coarse: &[f32], weight: &[f32], bias
     let reach = (g.taps - 1) * g.dilation / g.stride;
     let distance = |tap: usize| reach - tap * g.dilation / g.stride;
     let positions = (g.fine.length + g.padding).div_ceil(g.stride) - g.padding / g.stride;
-    let layout = Layout::new(1, reach, (0..g.taps).map(distance), depth, positions);
+    let layout = Layout::new(1, reach, (0..g.taps).map(distance), depth, positions, ENOUGH / g.groups);
     let phase = |phase| {
         let taps: Vec<_> = (0..g.taps).filter(|tap| tap * g.dilation % g.stride == phase).collect();
         Phase { places: taps.iter().map(|tap| layout.place(distance(*tap))).collect(), taps }
@@ -165,15 +168,13 @@ impl Correlation {
 
     /// Cuts the output into tiles of some blocks each.
     fn tasks<'a>(&self, blocks: &[Block], output: &'a mut [MaybeUninit<f32>]) -> Vec<Task<'a>> {
-        /// As many of an item keep several threads busy to the end.
-        const ENOUGH: usize = 24;
         /// Fewer output channels are not worth copying the input for.
         const ROWS: usize = 32;
         let Signal { channels, length } = self.output;
         let stride = self.phases.len();
         let starts = (self.skipped / stride..(length + self.skipped).div_ceil(stride)).step_by(self.layout.width);
-        let rows = (channels * starts.len()).div_ceil(ENOUGH).max(ROWS);
-        let blocks_at_once = (rows * blocks.len()).div_ceil(channels).min(blocks.len());
+        let parts = (ENOUGH / starts.len()).clamp(1, channels.div_ceil(ROWS));
+        let blocks_at_once = blocks.len().div_ceil(parts);
         let mut tasks: Vec<Task> = Vec::new();
         for (item, mut planes) in output.chunks_exact_mut(self.output.values()).enumerate() {
             for first in (0..blocks.len()).step_by(blocks_at_once) {
@@ -230,13 +231,13 @@ impl WithSimd for Work<'_, '_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { correlation: c, input, blocks, weights, bias, task, scratch } = self;
+        let Self { correlation: c, input, blocks, weights, bias, mut task, scratch } = self;
         let stride = c.phases.len();
         let packed = weights.len() / blocks.len();
         let first = (task.start * stride).saturating_sub(c.skipped);
         let skipped = first + c.skipped - task.start * stride;
         let positions = (skipped + task.outputs[0].len()).div_ceil(stride);
-        let mut outputs = task.outputs.into_iter();
+        let mut outputs = task.outputs.as_mut_slice();
         let mut copied = None;
         for index in task.blocks {
             let block = &blocks[index];
@@ -246,22 +247,24 @@ impl WithSimd for Work<'_, '_> {
             }
             let weights = &weights[index * packed..][..packed];
             let bias = bias.map(|bias| &bias[block.rows.clone()]);
+            let rows = outputs.split_off_mut(..block.rows.len()).expect("an output for every row");
             match block.rows.len() {
-                1 => sum_block::<S, 1>(simd, c, weights, bias, positions, scratch),
-                2 => sum_block::<S, 2>(simd, c, weights, bias, positions, scratch),
-                3 | 4 => sum_block::<S, 4>(simd, c, weights, bias, positions, scratch),
-                _ => sum_block::<S, 8>(simd, c, weights, bias, positions, scratch),
+                1 => sum_block::<S, 1>(simd, c, weights, bias, positions, scratch, rows),
+                2 => sum_block::<S, 2>(simd, c, weights, bias, positions, scratch, rows),
+                3 | 4 => sum_block::<S, 4>(simd, c, weights, bias, positions, scratch, rows),
+                _ => sum_block::<S, 8>(simd, c, weights, bias, positions, scratch, rows),
             }
-            let width = c.layout.width;
-            for (sums, output) in scratch.sums.chunks_exact(stride * width).zip(outputs.by_ref().take(block.rows.len()))
-            {
-                interleave(sums, width, skipped, output);
+            if stride > 1 {
+                for (sums, output) in scratch.sums.chunks_exact(stride * c.layout.width).zip(rows) {
+                    interleave(sums, c.layout.width, skipped, output);
+                }
             }
         }
     }
 }
 
-/// The sums of one block at all positions of a tile: row after row, for each row phase after phase.
+/// The sums of one block at all positions of a tile: where the output has one phase, in `outputs`, otherwise in scratch, row
+/// after row, for each row phase after phase.
 #[inline(always)]
 fn sum_block<S: Simd, const ROWS: usize>(
     simd: S,
@@ -270,21 +273,46 @@ fn sum_block<S: Simd, const ROWS: usize>(
     bias: Option<&[f32]>,
     positions: usize,
     scratch: &mut Scratch,
+    outputs: &mut [&mut [MaybeUninit<f32>]],
 ) {
     let bias: [f32; ROWS] = std::array::from_fn(|row| bias.and_then(|bias| bias.get(row)).copied().unwrap_or(0.0));
     let (width, tile) = (c.layout.width, &scratch.tile);
-    let pitch = c.phases.len() * width;
     for (index, Phase { taps, places }) in c.phases.iter().enumerate() {
         let (now, later) = weights.split_at(ROWS * c.depth * taps.len());
         weights = later;
         let terms = Terms { tile, pitch: c.layout.pitch(), places, weights: now };
         for at in (0..positions).step_by(VECTORS * S::F32_LANES) {
-            let sums = &mut scratch.sums[index * width + at..];
+            let mut store = |row: usize, sums: &[f32]| {
+                if c.phases.len() > 1 {
+                    scratch.sums[(row * c.phases.len() + index) * width + at..][..sums.len()].copy_from_slice(sums);
+                } else if let Some(output) = outputs.get_mut(row) {
+                    let output = &mut output[at..];
+                    // The usual length is known when this is compiled.
+                    if let Some(whole) = output.get_mut(..sums.len()) {
+                        whole.write_copy_of_slice(sums);
+                    } else {
+                        output.write_copy_of_slice(&sums[..output.len()]);
+                    }
+                }
+            };
             match (positions - at).div_ceil(S::F32_LANES) {
-                1 => correlate::<S, ROWS, 1>(simd, terms, at, &bias, sums, pitch),
-                2 => correlate::<S, ROWS, 2>(simd, terms, at, &bias, sums, pitch),
-                _ => correlate::<S, ROWS, VECTORS>(simd, terms, at, &bias, sums, pitch),
+                1 => sum_strip::<S, ROWS, 1>(simd, terms, at, &bias, &mut store),
+                2 => sum_strip::<S, ROWS, 2>(simd, terms, at, &bias, &mut store),
+                _ => sum_strip::<S, ROWS, VECTORS>(simd, terms, at, &bias, &mut store),
             }
         }
+    }
+}
+
+#[inline(always)]
+fn sum_strip<S: Simd, const ROWS: usize, const V: usize>(
+    simd: S,
+    terms: Terms,
+    at: usize,
+    bias: &[f32; ROWS],
+    store: &mut impl FnMut(usize, &[f32]),
+) {
+    for (row, sums) in correlate::<S, ROWS, V>(simd, terms, at, bias).iter().enumerate() {
+        store(row, bytemuck::cast_slice(sums));
     }
 }

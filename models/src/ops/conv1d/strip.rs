@@ -1,4 +1,7 @@
 //! The inner loops: sums that stay in registers while signals and weights stream by.
+//!
+//! Arrays of vectors are filled by loops: the closures of `map` and `from_fn` are not always inlined, and compiled for the
+//! oldest instruction set then.
 
 use pulp::{Simd, bytemuck};
 
@@ -22,24 +25,24 @@ pub(super) struct Terms<'a> {
     pub weights: &'a [f32],
 }
 
-/// Sums `terms` for `ROWS` rows at `V` vectors of positions from `at` on, from bias on, over channels and taps in order.
-///
-/// Row r of the sums goes to `sums` from r · `pitch` on.
+/// The sums of `terms` for `ROWS` rows at `V` vectors of positions from `at` on, from bias on, over channels and taps in
+/// order.
 #[inline(always)]
 pub(super) fn correlate<S: Simd, const ROWS: usize, const V: usize>(
     simd: S,
     terms: Terms,
     at: usize,
     bias: &[f32; ROWS],
-    sums: &mut [f32],
-    pitch: usize,
-) {
-    let mut totals = bias.map(|bias| [simd.splat_f32s(bias); V]);
+) -> [[S::f32s; V]; ROWS] {
+    let mut totals = [[simd.splat_f32s(0.0); V]; ROWS];
+    for (totals, bias) in totals.iter_mut().zip(bias) {
+        *totals = [simd.splat_f32s(*bias); V];
+    }
     let (weights, _) = terms.weights.as_chunks::<ROWS>();
     let taps = terms.places.len();
     for (channel, row) in terms.tile.chunks_exact(terms.pitch).enumerate() {
         for (weights, place) in weights[channel * taps..][..taps].iter().zip(terms.places) {
-            let values = load::<S, V>(&row[place + at..]);
+            let values: [_; V] = load(simd, &row[place + at..]);
             for (totals, weight) in totals.iter_mut().zip(weights) {
                 let weight = simd.splat_f32s(*weight);
                 for (total, value) in totals.iter_mut().zip(values) {
@@ -48,15 +51,15 @@ pub(super) fn correlate<S: Simd, const ROWS: usize, const V: usize>(
             }
         }
     }
-    for (row, totals) in totals.iter().enumerate() {
-        sums[row * pitch..][..V * S::F32_LANES].copy_from_slice(bytemuck::cast_slice(totals));
-    }
+    totals
 }
 
 #[inline(always)]
-fn load<S: Simd, const V: usize>(values: &[f32]) -> [S::f32s; V] {
-    let (vectors, _) = S::as_simd_f32s(&values[..V * S::F32_LANES]);
-    std::array::from_fn(|index| vectors[index])
+fn load<S: Simd, const V: usize>(simd: S, values: &[f32]) -> [S::f32s; V] {
+    let (source, _) = S::as_simd_f32s(&values[..V * S::F32_LANES]);
+    let mut vectors = [simd.splat_f32s(0.0); V];
+    vectors.copy_from_slice(source);
+    vectors
 }
 
 /// Adds to `sums`, for each of `ROWS` rows, the products of its values with the `V` vectors at the same positions: the outer
@@ -75,9 +78,12 @@ pub(super) fn add_outer<S: Simd, const ROWS: usize, const V: usize>(
     let width = V * S::F32_LANES;
     let positions = vectors.len() / width;
     let rows = rows.map(|row| &row[..positions]);
-    let mut totals: [[S::f32s; V]; ROWS] = std::array::from_fn(|row| load::<S, V>(&sums[row * width..]));
+    let mut totals = [[simd.splat_f32s(0.0); V]; ROWS];
+    for (totals, sums) in totals.iter_mut().zip(sums.chunks_exact(width)) {
+        *totals = load(simd, sums);
+    }
     for (position, vectors) in vectors.chunks_exact(width).enumerate() {
-        let vectors = load::<S, V>(vectors);
+        let vectors: [_; V] = load(simd, vectors);
         for (totals, row) in totals.iter_mut().zip(rows) {
             let value = simd.splat_f32s(row[position]);
             for (total, vector) in totals.iter_mut().zip(vectors) {
@@ -101,5 +107,9 @@ pub(super) fn dot<S: Simd, const ROWS: usize>(simd: S, left: &[f32], rows: [&[f3
             *total = simd.mul_add_e_f32s(*left, row[position], *total);
         }
     }
-    totals.map(|total| simd.reduce_sum_f32s(total))
+    let mut sums = [0.0; ROWS];
+    for (sum, total) in sums.iter_mut().zip(totals) {
+        *sum = simd.reduce_sum_f32s(total);
+    }
+    sums
 }

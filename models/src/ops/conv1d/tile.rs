@@ -8,8 +8,11 @@ pub(super) const WIDEST: usize = 16;
 /// Tiles are whole strips of the kernels long.
 const STRIP: usize = VECTORS * WIDEST;
 
-/// No tile is longer, so that there are tasks for all threads.
-const LONGEST: usize = 4 * STRIP;
+/// No tile is longer, so that the kernels find its rows in the first-level cache.
+const LONGEST: usize = 40 * STRIP;
+
+/// No tile is shorter only for the sake of their number.
+const SHORTEST: usize = 2 * STRIP;
 
 /// Values of a tile that a core's second-level cache holds beside the weights.
 const CACHED: usize = 96 * 1024;
@@ -30,13 +33,14 @@ pub(super) struct Layout {
 
 impl Layout {
     /// The layout in which samples at `distances` from each other are read, for tiles of `channels` that share `positions`
-    /// about equally.
+    /// about equally: `parts` of them or more, unless they would become too short.
     pub fn new(
         stride: usize,
         padding: usize,
         distances: impl Iterator<Item = usize>,
         channels: usize,
         positions: usize,
+        parts: usize,
     ) -> Self {
         let (mut phases, ahead): (Vec<_>, Vec<_>) =
             distances.map(|distance| (distance % stride, distance / stride)).unzip();
@@ -44,7 +48,8 @@ impl Layout {
         phases.dedup();
         let reach = ahead.into_iter().max().unwrap_or(0);
         let most = (CACHED / (channels * phases.len())).saturating_sub(reach).clamp(STRIP, LONGEST);
-        let tiles = positions.div_ceil(most).max(1);
+        let parts = parts.min(positions / (SHORTEST + 2 * reach));
+        let tiles = positions.div_ceil(most).max(parts).max(1);
         let width = positions.div_ceil(tiles).next_multiple_of(STRIP);
         Self { stride, padding, phases, width, reach }
     }
@@ -95,6 +100,8 @@ fn take(source: &[f32], stride: usize, target: &mut [f32]) {
         1 => target.copy_from_slice(&source[..target.len()]),
         // Constant strides become shuffles of whole vectors.
         2 => take_each::<2>(source, target),
+        4 => take_each::<4>(source, target),
+        8 => take_each::<8>(source, target),
         _ => {
             for (value, source) in target.iter_mut().zip(source.iter().step_by(stride)) {
                 *value = *source;

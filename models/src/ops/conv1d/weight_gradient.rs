@@ -46,7 +46,7 @@ struct Signals<'a> {
 impl<'a> Signals<'a> {
     fn layout(&self, channels: usize) -> Layout {
         let g = self.g;
-        Layout::new(g.stride, g.padding, (0..g.taps).map(|tap| tap * g.dilation), channels, g.coarse.length)
+        Layout::new(g.stride, g.padding, (0..g.taps).map(|tap| tap * g.dilation), channels, g.coarse.length, 1)
     }
 
     /// The samples of one channel, and what follows.
