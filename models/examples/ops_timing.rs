@@ -3,13 +3,12 @@
 
 use std::time::Instant;
 
-use burn::nn::PaddingConfig2d;
-use burn::nn::conv::{Conv2d, Conv2dConfig};
-use burn::nn::{GroupNorm, GroupNormConfig};
+use burn::nn::conv::{Conv1d, Conv1dConfig, Conv2d, Conv2dConfig, ConvTranspose1d, ConvTranspose1dConfig};
+use burn::nn::{GroupNorm, GroupNormConfig, PaddingConfig1d, PaddingConfig2d};
 use burn::tensor::activation::silu;
 use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{Device, Distribution, Tensor, module};
-use nocturne_models::ops::{attention, conv2d, group_norm_silu};
+use nocturne_models::ops::{attention, conv_transpose1d, conv1d, conv2d, group_norm_silu};
 use nocturne_models::random::Random;
 use nocturne_models::unet::UNet2DConfig;
 
@@ -78,6 +77,46 @@ fn conv_case(channels: [usize; 2], kernel: usize, stride: usize, [batch, size]: 
     );
 }
 
+/// A convolution in one dimension that keeps the length, but for its stride.
+fn conv1d_case(channels: [usize; 2], groups: usize, [kernel, stride, dilation]: [usize; 3], length: usize) {
+    let span = (kernel - 1) * dilation + 1 - stride;
+    let layer = |device: Device| -> Conv1d {
+        Conv1dConfig::new(channels[0], channels[1], kernel)
+            .with_groups(groups)
+            .with_stride(stride)
+            .with_dilation(dilation)
+            .with_padding(PaddingConfig1d::Explicit(span / 2, span.div_ceil(2)))
+            .init(&device)
+    };
+    let layers = [Device::flex(), Device::flex().autodiff()].map(layer);
+    let layer = |device: &Device| &layers[usize::from(device.is_autodiff())];
+    both_ways(
+        &format!("conv1d {kernel} /{stride} dilation {dilation} {channels:?} groups {groups} length {length}"),
+        [1, channels[0], length],
+        |input, device| conv1d(layer(device), input),
+        |input, device| layer(device).forward(input),
+    );
+}
+
+/// A transposed convolution that multiplies the length by its stride.
+fn conv_transpose1d_case(channels: [usize; 2], groups: usize, [kernel, stride]: [usize; 2], length: usize) {
+    let layer = |device: Device| -> ConvTranspose1d {
+        ConvTranspose1dConfig::new(channels, kernel)
+            .with_groups(groups)
+            .with_stride(stride)
+            .with_padding((kernel - stride) / 2)
+            .init(&device)
+    };
+    let layers = [Device::flex(), Device::flex().autodiff()].map(layer);
+    let layer = |device: &Device| &layers[usize::from(device.is_autodiff())];
+    both_ways(
+        &format!("conv transpose 1d {kernel} /{stride} {channels:?} groups {groups} length {length}"),
+        [1, channels[0], length],
+        |input, device| conv_transpose1d(layer(device), input),
+        |input, device| layer(device).forward(input),
+    );
+}
+
 fn norm(channels: usize, device: &Device) -> GroupNorm {
     GroupNormConfig::new(8, channels).init(device)
 }
@@ -108,6 +147,20 @@ fn main() {
     conv_case([128, 128], 3, 1, [8, 8]);
     conv_case([64, 64], 3, 2, [8, 32]);
     conv_case([192, 96], 1, 1, [8, 16]);
+    conv1d_case([256, 256], 1, [11, 1, 1], 2048);
+    conv1d_case([256, 256], 1, [11, 1, 5], 2048);
+    conv1d_case([256, 256], 1, [1, 1, 1], 2048);
+    conv1d_case([768, 768], 1, [3, 1, 1], 1024);
+    conv1d_case([96, 96], 1, [7, 1, 3], 27_520);
+    conv1d_case([24, 24], 1, [3, 1, 1], 110_080);
+    conv1d_case([24, 1], 1, [7, 1, 1], 110_080);
+    conv1d_case([64, 128], 1, [8, 4, 1], 32_000);
+    conv1d_case([512, 512], 512, [12, 1, 1], 4096);
+    conv1d_case([512, 512], 512, [12, 2, 1], 8192);
+    conv_transpose1d_case([256, 128], 1, [16, 8], 2048);
+    conv_transpose1d_case([768, 384], 1, [8, 4], 860);
+    conv_transpose1d_case([48, 24], 1, [4, 2], 55_040);
+    conv_transpose1d_case([512, 512], 512, [12, 2], 4096);
     for shape in [[1, 128, 64, 64], [8, 32, 64, 64]] {
         both_ways(
             &format!("GroupNorm + SiLU {shape:?}"),

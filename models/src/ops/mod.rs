@@ -11,13 +11,17 @@
 #![allow(clippy::inline_always)]
 
 mod attention;
+mod conv1d;
 mod conv2d;
+mod conv_transpose1d;
 mod group_norm;
 mod matrix;
 mod primitive;
 mod simd;
 
 pub use attention::attention;
+pub use conv_transpose1d::conv_transpose1d;
+pub use conv1d::conv1d;
 pub use conv2d::conv2d;
 pub use group_norm::{group_norm, group_norm_silu};
 

@@ -1,0 +1,82 @@
+use burn::backend::autodiff::NodeId;
+use burn::backend::autodiff::checkpoint::base::Checkpointer;
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::flex::FlexTensor;
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Autodiff, Backend, Flex, backend_extension};
+
+use super::{Geometry, bias_gradient, to_coarse, to_fine, weight_gradient};
+use crate::ops::primitive::{Contiguous, tensor};
+
+/// Convolution as one operation with a handwritten gradient.
+#[backend_extension(Flex, Autodiff)]
+pub(super) trait Conv1dKernel: Backend {
+    fn conv1d_kernel(
+        input: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        geometry: Geometry,
+    ) -> FloatTensor<Self>;
+}
+
+impl Conv1dKernel for Flex {
+    fn conv1d_kernel(input: FlexTensor, weight: FlexTensor, bias: FlexTensor, g: Geometry) -> FlexTensor {
+        let [input, weight, bias] = [input, weight, bias].map(Contiguous::new);
+        let output = to_coarse(&g, input.values(), weight.values(), Some(bias.values()));
+        tensor(output, [g.batch, g.coarse.channels, g.coarse.length])
+    }
+}
+
+/// The backward step; its parents are input, weights and bias.
+#[derive(Debug)]
+struct Conv1dBackward;
+
+/// Input and weights, as burn keeps or recomputes them.
+type State = (NodeId, NodeId, Geometry);
+
+impl Backward<Flex, 3> for Conv1dBackward {
+    type State = State;
+
+    fn backward(self, ops: Ops<State, 3>, gradients: &mut Gradients, checkpointer: &mut Checkpointer) {
+        let gradient = Contiguous::new(gradients.consume::<Flex>(&ops.node));
+        let (input, weight, g) = ops.state;
+        let input = Contiguous::new(checkpointer.retrieve_node_output::<FlexTensor>(input));
+        let weight = Contiguous::new(checkpointer.retrieve_node_output::<FlexTensor>(weight));
+        let [of_input, of_weight, of_bias] = ops.parents;
+        if let Some(node) = of_input {
+            let found = to_fine(&g, gradient.values(), weight.values(), None);
+            gradients.register::<Flex>(node.id, tensor(found, input.shape::<3>()));
+        }
+        if let Some(node) = of_weight {
+            let found = weight_gradient(&g, input.values(), gradient.values());
+            gradients.register::<Flex>(node.id, tensor(found, weight.shape::<3>()));
+        }
+        if let Some(node) = of_bias {
+            let found = bias_gradient(g.coarse, gradient.values());
+            gradients.register::<Flex>(node.id, tensor(found, [g.coarse.channels]));
+        }
+    }
+}
+
+impl<C: CheckpointStrategy> Conv1dKernel for Autodiff<Flex, C> {
+    fn conv1d_kernel(
+        input: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        geometry: Geometry,
+    ) -> FloatTensor<Self> {
+        let parents = [input.node(), weight.node(), bias.node()];
+        let primitives = [&input, &weight, &bias].map(|tensor| tensor.primitive().clone());
+        let [of_input, of_weight, of_bias] = primitives;
+        let output = Flex::conv1d_kernel(of_input, of_weight, of_bias, geometry);
+        match Conv1dBackward.prepare::<C>(parents).compute_bound().stateful() {
+            OpsKind::Tracked(mut prep) => {
+                let state = (prep.checkpoint(&input), prep.checkpoint(&weight), geometry);
+                prep.finish(state, output)
+            }
+            OpsKind::UnTracked(prep) => prep.finish(output),
+        }
+    }
+}

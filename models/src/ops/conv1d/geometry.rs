@@ -1,0 +1,32 @@
+/// The sizes of a convolution between two signals, from the fine one to the coarse one:
+///
+/// coarse\[row, t\] = Σ weight\[row, channel, tap\] · fine\[channel, t · stride + tap · dilation − padding\]
+///
+/// over all channels of the row's group and all taps. A convolution takes the fine signal and makes the coarse one; a
+/// transposed convolution takes the coarse one and makes the fine one. Each is the other's gradient. Weights are
+/// `[coarse channel, fine channel / groups, tap]` for both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::ops) struct Geometry {
+    pub batch: usize,
+    pub groups: usize,
+    pub fine: Signal,
+    pub coarse: Signal,
+    pub taps: usize,
+    pub stride: usize,
+    pub dilation: usize,
+    /// Zeros before the fine signal.
+    pub padding: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::ops) struct Signal {
+    pub channels: usize,
+    pub length: usize,
+}
+
+impl Signal {
+    /// How many values one item of a batch has.
+    pub fn values(&self) -> usize {
+        self.channels * self.length
+    }
+}
