@@ -17,7 +17,7 @@ mod matrix;
 mod primitive;
 mod simd;
 
-pub use attention::attention;
+pub use attention::{AttentionOptions, attention};
 pub use conv2d::conv2d;
 pub use group_norm::{group_norm, group_norm_silu};
 
