@@ -49,7 +49,9 @@ fn operations(device: &Device) -> HashMap<&'static str, Operation> {
     all.insert("norm-silu", Box::new(move || drop(black_box(ops::group_norm_silu(&norm, input.clone())))));
 
     let [query, key, value] = [(); 3].map(|()| normal([1, 1024, 8 * 64], device));
-    let attend = move || drop(black_box(ops::attention(query.clone(), key.clone(), value.clone(), 8)));
+    let attend = move || {
+        drop(black_box(ops::attention(query.clone(), key.clone(), value.clone(), 8, ops::AttentionOptions::default())))
+    };
     all.insert("attention", Box::new(attend));
 
     let linear = filled(LinearConfig::new(1024, 4096).init(device));

@@ -8,7 +8,7 @@ use burn::nn::{GroupNorm, GroupNormConfig, PaddingConfig1d, PaddingConfig2d};
 use burn::tensor::activation::silu;
 use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{Device, Distribution, Tensor, module};
-use nocturne_models::ops::{attention, conv_transpose1d, conv1d, conv2d, group_norm_silu};
+use nocturne_models::ops::{AttentionOptions, attention, conv_transpose1d, conv1d, conv2d, group_norm_silu};
 use nocturne_models::random::Random;
 use nocturne_models::unet::UNet2DConfig;
 
@@ -138,6 +138,23 @@ fn unet_step() {
     compare("U-Net 64×64, batch 8, forward and backward", step, || ());
 }
 
+/// One new position after 1500 kept ones, as a decoder of tokens attends.
+fn cached_attention() {
+    let device = Device::flex();
+    let [query, kept] = [1, 1500].map(|positions| random([2, positions, 1024], &device));
+    let causal = || AttentionOptions { causal: true, ..AttentionOptions::default() };
+    let options = || AttentionModuleOptions { is_causal: true, ..AttentionModuleOptions::default() };
+    let split = |tensor: &Tensor<3>| {
+        let [batch, positions, channels] = tensor.dims();
+        tensor.clone().reshape([batch, positions, 16, channels / 16]).swap_dims(1, 2)
+    };
+    compare(
+        "attention, 16 heads, 1 query, 1500 keys, batch 2",
+        || drop(attention(query.clone(), kept.clone(), kept.clone(), 16, causal())),
+        || drop(module::attention(split(&query), split(&kept), split(&kept), None, None, options())),
+    );
+}
+
 fn main() {
     unet_step();
     conv_case([128, 128], 3, 1, [1, 64]);
@@ -169,12 +186,12 @@ fn main() {
             |input, device| silu(norm(shape[1], device).forward(input)),
         );
     }
-    for (heads, shape) in [(8, [1, 1024, 512]), (12, [8, 256, 96])] {
+    for (heads, shape) in [(8, [1, 1024, 512]), (12, [8, 256, 96]), (64, [1, 256, 512]), (1, [1, 1024, 512])] {
         let options = AttentionModuleOptions::default;
         both_ways(
             &format!("attention, {heads} heads, {shape:?}"),
             shape,
-            |input, _| attention(input.clone(), input.clone(), input, heads),
+            |input, _| attention(input.clone(), input.clone(), input, heads, AttentionOptions::default()),
             |input: Tensor<3>, _| {
                 let [batch, positions, channels] = shape;
                 let split = input.reshape([batch, positions, heads, channels / heads]).swap_dims(1, 2);
@@ -184,6 +201,7 @@ fn main() {
             },
         );
     }
+    cached_attention();
     let block = |device: &Device| (conv([128, 128], 3, 1, device), norm(128, device));
     both_ways(
         "conv + GroupNorm + SiLU, batch 4, 128×32×32",

@@ -19,7 +19,7 @@ mod matrix;
 mod primitive;
 mod simd;
 
-pub use attention::attention;
+pub use attention::{AttentionOptions, attention};
 pub use conv_transpose1d::conv_transpose1d;
 pub use conv1d::conv1d;
 pub use conv2d::conv2d;

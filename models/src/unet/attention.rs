@@ -4,7 +4,7 @@ use burn::tensor::{Device, Tensor};
 
 use super::UNet2DConfig;
 use super::resnet::{new_norm, rescaled};
-use crate::ops::{attention, group_norm};
+use crate::ops::{AttentionOptions, attention, group_norm};
 
 /// Self-attention over all positions of a sample, around a residual connection (`Attention` of diffusers, as its 2D
 /// blocks set it up).
@@ -58,7 +58,7 @@ impl Attention {
         };
         let hidden: Tensor<3> = hidden.reshape([batch, channels, positions]).swap_dims(1, 2);
         let [query, key, value] = [&self.to_q, &self.to_k, &self.to_v].map(|layer| layer.forward(hidden.clone()));
-        let attended = attention(query, key, value, self.heads);
+        let attended = attention(query, key, value, self.heads, AttentionOptions::default());
         let output = self.to_out[0].forward(attended).swap_dims(1, 2).reshape([batch, channels, height, width]);
         rescaled(output + input, self.rescale_output_factor)
     }
