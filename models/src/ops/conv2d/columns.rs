@@ -78,6 +78,15 @@ pub(super) fn gather(g: &Geometry, planes: &[f32], positions: &Range<usize>, col
                     }
                     if g.stride[1] == 1 {
                         target.copy_from_slice(&line[first..][..target.len()]);
+                    } else if g.stride[1] == 2 {
+                        // Pairs, which can be read in whole vectors.
+                        let (pairs, rest) = line[first..].as_chunks::<2>();
+                        for (value, [seen, _]) in target.iter_mut().zip(pairs) {
+                            *value = *seen;
+                        }
+                        if let (Some(value), Some(seen)) = (target.get_mut(pairs.len()), rest.first()) {
+                            *value = *seen;
+                        }
                     } else {
                         for (value, seen) in target.iter_mut().zip(line[first..].iter().step_by(g.stride[1])) {
                             *value = *seen;

@@ -126,3 +126,14 @@ fn tiles_are_the_same_in_any_company() {
         }
     }
 }
+
+#[test]
+fn a_batch_may_be_empty() {
+    let options = ConvOptions::new_with_padding([1, 1], [(1, 1); 2], [1, 1], 1);
+    let g = Geometry::new([0, 16, 8, 8], [16, 16, 3, 3], &options);
+    let weight = vec![1.0; 16 * g.depth()];
+    assert!(winograd::pays(&g));
+    assert!(kernels::forward(&g, &[], &weight, &[0.0; 16]).is_empty());
+    assert!(kernels::input_gradient(&g, &[], &weight).is_empty());
+    assert_eq!(kernels::weight_gradient(&g, &[], &[]), vec![0.0; weight.len()]);
+}

@@ -11,6 +11,9 @@ use super::{Geometry, Kernels, OUT, POINTS, grid, patch, planes, seen};
 /// `[batch, in, height, width]`, `[out, in, 3, 3]`, `[out]` → `[batch, out, height, width]`
 pub(in super::super) fn forward(g: &Geometry, input: &[f32], kernels: Kernels, bias: &[f32]) -> Vec<f32> {
     let mut output = vec![0.0; g.batch * g.channels_out * g.positions()];
+    if output.is_empty() {
+        return output;
+    }
     let [rows, columns] = grid(g.output);
     // What all tasks share is the smaller of inputs and weights. The results are the same.
     if g.batch * rows * columns <= g.channels_out {
