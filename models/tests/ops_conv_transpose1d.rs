@@ -65,7 +65,8 @@ fn drawn(count: u64) -> impl Iterator<Item = Case> {
         let mut draw = |most: usize| 1 + random.next_u32() as usize % most;
         let (groups, kernel, stride, dilation) = ([1, 1, 2, 3][draw(4) - 1], draw(12), draw(6), draw(4));
         let length = draw(150);
-        let padding = (draw(12) - 1).min(((length - 1) * stride + (kernel - 1) * dilation) / 2);
+        let last = (length - 1) * stride + (kernel - 1) * dilation;
+        let padding = (draw(12) - 1).min(last / 2);
         let channels = [draw(20) * groups, draw(20) * groups];
         let (padding_out, batch, bias) = (draw(stride) - 1, draw(3), draw(2) == 1);
         Case { groups, dilation, padding_out, bias, ..case(channels, [kernel, stride], padding, [batch, length]) }
