@@ -145,7 +145,7 @@ fn assert_same(case: &Case, found: &[Vec<f32>], expected: &[Vec<f32>], tolerance
 fn values_and_gradients_are_those_of_the_plain_form() {
     for case in &CASES {
         let inputs = case.inputs(&Device::flex().autodiff());
-        assert_same(case, &ours(case), &everything(case, inputs, plain), 2e-6);
+        assert_same(case, &ours(case), &everything(case, inputs, plain), 5e-6);
     }
 }
 
@@ -167,7 +167,7 @@ fn values_and_gradients_are_those_of_the_plain_form_for_any_shape() {
             scale: [None, Some(0.3)][below(2)],
         };
         let inputs = case.inputs(&Device::flex().autodiff());
-        assert_same(&case, &ours(&case), &everything(&case, inputs, plain), 3e-6);
+        assert_same(&case, &ours(&case), &everything(&case, inputs, plain), 5e-6);
     }
 }
 
