@@ -6,7 +6,11 @@
 Needs librosa, soxr, soundfile. Each FILE (and a synthetic chirp and white noise) is decoded and mixed to mono by
 Nocturne, resampled by both to each rate, and turned into a mel spectrogram in dB below its maximum (2048-point FFT,
 hop 512, 128 bands up to half the rate, 80 dB range, as `librosa.power_to_db`). The largest and the mean difference
-are printed, for all bands and for those below 0.9 of Nyquist, where soxr HQ starts to roll off.
+are printed, for all bands and for those below 0.9 of Nyquist, where soxr HQ starts to roll off; at the end the worst
+of the files, the worst of the synthetic sounds, and the speeds (the best of several runs of each sound, summed).
+
+soxr gets the sound between two seconds of silence: without, its first two samples to 48 kHz lack part of the filter,
+and its last is often missing (`librosa.resample` fills up with a zero); the clicks would be compared with the sound.
 """
 
 import json
@@ -22,6 +26,7 @@ import soundfile
 import soxr
 
 PAIRS = [22050, 16000, 24000, 44100, 48000]
+RUNS = 7
 
 
 def mel_db(samples, rate):
@@ -39,44 +44,55 @@ def synthetic(folder):
         yield folder / f"{name}.wav"
 
 
+def best_of_soxr(mono, rate, target):
+    best = np.inf
+    for _ in range(RUNS):
+        start = perf_counter()
+        soxr.resample(mono, rate, target, quality="HQ")
+        best = min(best, perf_counter() - start)
+    return best
+
+
 def main():
     binary, *files = sys.argv[1:]
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         out = folder / "out.wav"
         worst = {}
-        times = [0.0, 0.0]
-        for file in [*synthetic(folder), *map(Path, files)]:
+        times = {}
+        made = list(synthetic(folder))
+        for file in [*made, *map(Path, files)]:
             info = soundfile.info(str(file))
             subprocess.run([binary, file, folder / "mono.wav", str(info.samplerate)], check=True, capture_output=True)
             mono, rate = soundfile.read(folder / "mono.wav", dtype="float32")
+            between = np.pad(mono, rate)
             for target in PAIRS:
                 if target == rate:
                     continue
-                run = subprocess.run([binary, file, out, str(target), "3"], check=True, capture_output=True, text=True)
+                command = [binary, file, out, str(target), str(RUNS)]
+                run = subprocess.run(command, check=True, capture_output=True, text=True)
                 ours, _ = soundfile.read(out, dtype="float32")
-                best = np.inf
-                for _ in range(3):
-                    start = perf_counter()
-                    theirs = soxr.resample(mono, rate, target, quality="HQ")
-                    best = min(best, perf_counter() - start)
                 length = int(np.ceil(len(mono) * (target / rate)))
                 assert len(ours) == length, (file, target, len(ours), length)
-                theirs = librosa.util.fix_length(theirs, size=length)
-                times[0] += json.loads(run.stdout)["resample_seconds"]
-                times[1] += best
+                theirs = soxr.resample(between, rate, target, quality="HQ")[target : target + length]
+                spent = times.setdefault((rate, target), np.zeros(3))
+                found = json.loads(run.stdout)["resample_seconds"]
+                spent += (len(mono) / rate, found, best_of_soxr(mono, rate, target))
                 difference = np.abs(mel_db(ours, target) - mel_db(theirs, target))
                 centres = librosa.mel_frequencies(n_mels=130, fmax=target / 2)[1:-1]
                 below = centres < 0.9 * min(rate, target) / 2
                 row = (difference.max(), difference[below].max(), difference.mean())
-                key = (rate, target)
+                key = (file in made, rate, target)
                 worst[key] = np.maximum(worst.get(key, np.zeros(3)), row)
                 print(f"{file.name[:40]:40} {rate:6}→{target:<6} max {row[0]:.4f} dB, below 0.9 Nyquist "
                       f"{row[1]:.4f} dB, mean {row[2]:.6f} dB")
         print()
-        for (rate, target), row in sorted(worst.items()):
-            print(f"{rate:6}→{target:<6} worst: max {row[0]:.4f}, below 0.9 Nyquist {row[1]:.4f}, mean {row[2]:.6f} dB")
-        print(f"seconds: ours {times[0]:.3f}, soxr HQ {times[1]:.3f}, ratio {times[1] / times[0]:.2f}×")
+        for (is_made, rate, target), row in sorted(worst.items()):
+            print(f"{'synthetic' if is_made else 'files':9} {rate:6}→{target:<6} worst: max {row[0]:.4f}, "
+                  f"below 0.9 Nyquist {row[1]:.4f}, mean {row[2]:.6f} dB")
+        for (rate, target), (sound, ours, theirs) in sorted(times.items()):
+            print(f"{rate:6}→{target:<6} {sound / ours:.0f} times real time, soxr HQ {sound / theirs:.0f}: "
+                  f"{theirs / ours:.2f}×")
 
 
 main()

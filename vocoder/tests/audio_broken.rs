@@ -183,6 +183,76 @@ fn flac_with_a_wrong_length_says_so() {
     assert_eq!(warnings, [Warning::Truncated { frames: whole as u64, claimed: Some(0x00FF_FFFF) }]);
 }
 
+/// The STREAMINFO block and the frames of the FLAC fixture.
+fn flac_parts() -> ([u8; 34], Vec<u8>) {
+    let bytes = fixture("native.flac");
+    let mut position = 4;
+    loop {
+        let length = u32::from_be_bytes([0, bytes[position + 1], bytes[position + 2], bytes[position + 3]]) as usize;
+        let is_last = bytes[position] & 0x80 != 0;
+        position += 4 + length;
+        if is_last {
+            return (bytes[8..42].try_into().unwrap(), bytes[position..].to_vec());
+        }
+    }
+}
+
+/// A FLAC file of metadata blocks (type, claimed length, content) and frames.
+fn flac(blocks: &[(u8, usize, &[u8])], frames: &[u8]) -> Vec<u8> {
+    let mut file = b"fLaC".to_vec();
+    for (index, (kind, length, content)) in blocks.iter().enumerate() {
+        file.push(kind | if index + 1 == blocks.len() { 0x80 } else { 0 });
+        file.extend(&(*length as u32).to_be_bytes()[1..]);
+        file.extend(*content);
+    }
+    file.extend(frames);
+    file
+}
+
+#[test]
+fn flac_does_not_need_its_metadata() {
+    let whole = read(&fixture("native.flac")).unwrap();
+    let (info, frames) = flac_parts();
+    let with = |position: usize, bits: u8| {
+        let mut info = info;
+        info[position] ^= bits;
+        flac(&[(0, 34, &info)], &frames)
+    };
+    let vendor_too_long = b"\xFF\xFF\xFF\x7Fvendor";
+    let good = flac(&[(0, 34, &info)], &frames);
+    // The tag claims a quarter of a gigabyte; the other junk pretends to be of three formats.
+    let tag = b"ID3\x04\0\0\x7F\x7F\x7F\x7FTIT2";
+    let junk = b"junk OggS RIFF ID3\xFF\xFB".repeat(300);
+    for (name, bytes) in [
+        ("broken comment", flac(&[(0, 34, &info), (4, 10, vendor_too_long)], &frames)),
+        ("comment longer than the file", flac(&[(0, 34, &info), (4, 0x00FF_FFFF, b"\0\0\0\0\0\0\0\0")], &frames)),
+        ("comment into the frames", flac(&[(0, 34, &info), (4, 20, b"\0\0\0\0"), (1, 0, b"")], &frames)),
+        ("broken picture", flac(&[(0, 34, &info), (6, 8, b"\0\0\0\x03\xFF\xFF\xFF\xFF"), (1, 2, b"\0\0")], &frames)),
+        ("a second STREAMINFO", flac(&[(0, 34, &info), (0, 34, &[0; 34])], &frames)),
+        ("one channel more", with(12, 0b0000_0110)),
+        ("one channel", with(12, 0b0000_0010)),
+        ("24 bits", with(13, 0b1000_0000)),
+        ("48 kHz", with(11, 0b0000_0111)),
+        ("a tag that claims too much", [&tag[..], &good].concat()),
+        ("junk in front", [&junk[..], &good].concat()),
+    ] {
+        let found = read(&bytes).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(found.warnings, [], "{name}");
+        assert!(found.audio == whole.audio, "{name}: {} of {} frames", found.audio.frames(), whole.audio.frames());
+        let probed = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(probed.path(), &bytes).unwrap();
+        assert_eq!(probe(probed.path()).unwrap().channels, 2, "{name}");
+    }
+    // Without a STREAMINFO block nothing tells the length.
+    for bytes in [flac(&[(4, 8, &[0; 8])], &frames), frames.clone(), [&junk[..], &frames].concat()] {
+        assert_eq!(read(&bytes).unwrap(), whole);
+    }
+    // One frame alone could be chance, but not where the metadata end.
+    let second = (1..).find(|at| frames[*at..].starts_with(&[0xFF, 0xF8, frames[2], frames[3], 1])).unwrap();
+    assert_eq!(read(&flac(&[(4, 8, &[0; 8])], &frames[..second])).unwrap().audio.frames(), 4608);
+    assert!(matches!(read(&frames[..second]).unwrap_err(), AudioError::NotAudio { .. }));
+}
+
 /// Bit flips everywhere: any result, but no panic, and no sample that is not a number.
 #[test]
 fn flipped_bits_never_panic() {

@@ -9,6 +9,9 @@
 //! * A packet that does not decode is left out and the rest moves up, as ffmpeg does; it is told as
 //!   [`Warning::Skipped`]. When more packets fail than decode, the file is [`AudioError::Damaged`].
 //! * A file that ends too early keeps what it has, told as [`Warning::Truncated`].
+//! * A FLAC file whose metadata are damaged or do not fit its frames (a broken comment, a wrong channel count, no
+//!   STREAMINFO block, junk in front) is read from its frames alone, if two that follow each other begin within 1 MiB of
+//!   the junk or the damaged block. Only the length is still taken from the metadata.
 //! * A rate or channel count that changes for good within a file is [`AudioError::Unsupported`]; of mp3 files one
 //!   after the other, those of another rate are [`Warning::Skipped`]. Chained Ogg files of one rate and channel count
 //!   are joined.

@@ -7,10 +7,12 @@ mod decode;
 mod edit_list;
 mod encode;
 mod error;
+mod flac;
 mod loudness;
 mod opus;
 mod reader;
 mod resample;
+mod shared;
 
 use std::path::Path;
 

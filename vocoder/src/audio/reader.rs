@@ -19,7 +19,8 @@ use symphonia::core::meta::MetadataOptions;
 
 use super::decode::guard;
 use super::opus::OpusDecoder;
-use super::{AudioError, edit_list};
+use super::shared::Shared;
+use super::{AudioError, edit_list, flac};
 
 /// Rates above this are taken for a lie of the header.
 const MAX_SAMPLE_RATE: u32 = 768_000;
@@ -114,14 +115,14 @@ impl Reader {
         let edit = if head.get(4..8) == Some(b"ftyp") { edit_list::first_sample(source.as_mut()) } else { None };
         source.seek(SeekFrom::Start(0)).map_err(unreadable)?;
 
-        let stream = MediaSourceStream::new(source, MediaSourceStreamOptions::default());
-        let format = symphonia::default::get_probe()
-            .probe(&Hint::new(), stream, FormatOptions::default(), MetadataOptions::default())
-            .map_err(|error| match error {
-                Error::IoError(source) if source.kind() != ErrorKind::UnexpectedEof => unreadable(source),
+        let source = Shared::new(source);
+        let format = find_format(Box::new(source.clone())).or_else(|error| match error {
+            Error::IoError(source) if source.kind() != ErrorKind::UnexpectedEof => Err(unreadable(source)),
+            error => find_repaired_flac(&head, source).ok_or_else(|| match error {
                 error if has_known_signature(&head) => classify(path, &error),
                 _ => AudioError::NotAudio { path: path.to_owned() },
-            })?;
+            }),
+        })?;
         let track = format.default_track(TrackType::Audio).ok_or_else(|| AudioError::Unsupported {
             path: path.to_owned(),
             what: format!("a {} file without an audio track of a known codec", format.format_info().long_name),
@@ -251,6 +252,17 @@ fn claimed_frames(track: &Track) -> Option<u64> {
     let pre_skip = if is_opus { track.delay.unwrap_or(0) } else { 0 };
     let before = u64::try_from(track.start_ts.get()).unwrap_or(0) + u64::from(pre_skip);
     track.num_frames.map(|frames| frames.saturating_sub(before))
+}
+
+fn find_format(source: Box<dyn MediaSource>) -> symphonia::core::errors::Result<Box<dyn FormatReader>> {
+    let stream = MediaSourceStream::new(source, MediaSourceStreamOptions::default());
+    symphonia::default::get_probe().probe(&Hint::new(), stream, FormatOptions::default(), MetadataOptions::default())
+}
+
+/// Reads as FLAC what could not be opened, and is of no other known format.
+fn find_repaired_flac(head: &[u8], source: Shared) -> Option<Box<dyn FormatReader>> {
+    let is_other = has_known_signature(head) && !head.starts_with(b"fLaC") && !head.starts_with(b"ID3");
+    if is_other { None } else { find_format(flac::repaired(Box::new(source))?).ok() }
 }
 
 fn make_decoder(track: &Track, path: &Path) -> Result<Box<dyn AudioDecoder>, AudioError> {
