@@ -12,6 +12,7 @@
 
 mod attention;
 mod conv2d;
+mod fresh;
 mod group_norm;
 mod matrix;
 mod primitive;
