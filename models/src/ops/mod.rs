@@ -14,6 +14,7 @@ mod attention;
 mod conv2d;
 mod fresh;
 mod group_norm;
+mod layer_norm;
 mod matrix;
 mod primitive;
 mod simd;
@@ -21,6 +22,7 @@ mod simd;
 pub use attention::attention;
 pub use conv2d::conv2d;
 pub use group_norm::{group_norm, group_norm_silu};
+pub use layer_norm::{layer_norm, rms_norm};
 
 use std::sync::LazyLock;
 
