@@ -15,6 +15,7 @@ mod conv2d;
 mod fresh;
 mod group_norm;
 mod layer_norm;
+mod linear;
 mod matrix;
 mod primitive;
 mod simd;
@@ -23,6 +24,7 @@ pub use attention::attention;
 pub use conv2d::conv2d;
 pub use group_norm::{group_norm, group_norm_silu};
 pub use layer_norm::{layer_norm, rms_norm};
+pub use linear::linear;
 
 use std::sync::LazyLock;
 
