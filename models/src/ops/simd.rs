@@ -28,17 +28,27 @@ pub(super) fn sum_of_pairs(left: &[f32], right: &[f32], term: impl Fn(f32, f32) 
 
 #[inline(always)]
 fn sum_of_block(left: &[f32], right: &[f32], term: impl Fn(f32, f32) -> f32) -> f32 {
-    let mut lanes = [0.0f32; 4 * LANES];
+    // Four arrays: one of four vectors would be kept in memory.
+    let [mut one, mut two, mut three, mut four] = [[0.0f32; LANES]; 4];
     let (left, left_rest) = left.as_chunks::<{ 4 * LANES }>();
     let (right, right_rest) = right.as_chunks::<{ 4 * LANES }>();
     for (left, right) in left.iter().zip(right) {
-        for lane in 0..4 * LANES {
-            lanes[lane] += term(left[lane], right[lane]);
+        for lane in 0..LANES {
+            one[lane] += term(left[lane], right[lane]);
+        }
+        for lane in 0..LANES {
+            two[lane] += term(left[lane + LANES], right[lane + LANES]);
+        }
+        for lane in 0..LANES {
+            three[lane] += term(left[lane + 2 * LANES], right[lane + 2 * LANES]);
+        }
+        for lane in 0..LANES {
+            four[lane] += term(left[lane + 3 * LANES], right[lane + 3 * LANES]);
         }
     }
     let mut sums = [0.0f32; LANES];
     for lane in 0..LANES {
-        sums[lane] = (lanes[lane] + lanes[lane + LANES]) + (lanes[lane + 2 * LANES] + lanes[lane + 3 * LANES]);
+        sums[lane] = (one[lane] + two[lane]) + (three[lane] + four[lane]);
     }
     let (left, left_rest) = left_rest.as_chunks::<LANES>();
     let (right, right_rest) = right_rest.as_chunks::<LANES>();
