@@ -4,11 +4,15 @@
 use std::time::Instant;
 
 use burn::nn::conv::{Conv1d, Conv1dConfig, Conv2d, Conv2dConfig, ConvTranspose1d, ConvTranspose1dConfig};
-use burn::nn::{GroupNorm, GroupNormConfig, PaddingConfig1d, PaddingConfig2d};
+use burn::nn::{
+    GroupNorm, GroupNormConfig, LayerNormConfig, LinearConfig, PaddingConfig1d, PaddingConfig2d, RmsNormConfig,
+};
 use burn::tensor::activation::silu;
 use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{Device, Distribution, Tensor, module};
-use nocturne_models::ops::{AttentionOptions, attention, conv_transpose1d, conv1d, conv2d, group_norm_silu};
+use nocturne_models::ops::{
+    AttentionOptions, attention, conv_transpose1d, conv1d, conv2d, group_norm_silu, layer_norm, linear, rms_norm,
+};
 use nocturne_models::random::Random;
 use nocturne_models::unet::UNet2DConfig;
 
@@ -184,6 +188,34 @@ fn main() {
             shape,
             |input, device| group_norm_silu(&norm(shape[1], device), input),
             |input, device| silu(norm(shape[1], device).forward(input)),
+        );
+    }
+    for shape in [[1, 512, 1024], [8, 256, 768]] {
+        let layers = [Device::flex(), Device::flex().autodiff()]
+            .map(|device| (LayerNormConfig::new(shape[2]).init(&device), RmsNormConfig::new(shape[2]).init(&device)));
+        let layer = |device: &Device| &layers[usize::from(device.is_autodiff())];
+        both_ways(
+            &format!("LayerNorm {shape:?}"),
+            shape,
+            |input, device| layer_norm(&layer(device).0, 1e-5, input),
+            |input, device| layer(device).0.forward(input),
+        );
+        both_ways(
+            &format!("RmsNorm {shape:?}"),
+            shape,
+            |input, device| rms_norm(&layer(device).1, input),
+            |input, device| layer(device).1.forward(input),
+        );
+    }
+    for rows in [1, 2, 4, 8, 16, 32, 64] {
+        let layers =
+            [Device::flex(), Device::flex().autodiff()].map(|device| LinearConfig::new(1024, 4096).init(&device));
+        let layer = |device: &Device| &layers[usize::from(device.is_autodiff())];
+        both_ways(
+            &format!("Linear {rows}×1024→4096"),
+            [rows, 1024],
+            |input, device| linear(layer(device), input),
+            |input, device| layer(device).forward(input),
         );
     }
     for (heads, shape) in [(8, [1, 1024, 512]), (12, [8, 256, 96]), (64, [1, 256, 512]), (1, [1, 1024, 512])] {

@@ -14,7 +14,10 @@ mod attention;
 mod conv1d;
 mod conv2d;
 mod conv_transpose1d;
+mod fresh;
 mod group_norm;
+mod layer_norm;
+mod linear;
 mod matrix;
 mod primitive;
 mod simd;
@@ -24,6 +27,8 @@ pub use conv_transpose1d::conv_transpose1d;
 pub use conv1d::conv1d;
 pub use conv2d::conv2d;
 pub use group_norm::{group_norm, group_norm_silu};
+pub use layer_norm::{layer_norm, rms_norm};
+pub use linear::linear;
 
 use std::sync::LazyLock;
 

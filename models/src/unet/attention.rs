@@ -4,7 +4,7 @@ use burn::tensor::{Device, Tensor};
 
 use super::UNet2DConfig;
 use super::resnet::{new_norm, rescaled};
-use crate::ops::{AttentionOptions, attention, group_norm};
+use crate::ops::{AttentionOptions, attention, group_norm, linear};
 
 /// Self-attention over all positions of a sample, around a residual connection (`Attention` of diffusers, as its 2D
 /// blocks set it up).
@@ -34,13 +34,13 @@ impl Attention {
         config: &UNet2DConfig,
         device: &Device,
     ) -> Self {
-        let linear = || LinearConfig::new(channels, channels).init(device);
+        let projection = || LinearConfig::new(channels, channels).init(device);
         Self {
             group_norm: groups.map(|groups| new_norm(groups, channels, config, device)),
-            to_q: linear(),
-            to_k: linear(),
-            to_v: linear(),
-            to_out: [linear()],
+            to_q: projection(),
+            to_k: projection(),
+            to_v: projection(),
+            to_out: [projection()],
             heads: channels / config.attention_head_dim.unwrap_or(channels),
             rescale_output_factor: scale,
         }
@@ -57,9 +57,9 @@ impl Attention {
             None => input.clone(),
         };
         let hidden: Tensor<3> = hidden.reshape([batch, channels, positions]).swap_dims(1, 2);
-        let [query, key, value] = [&self.to_q, &self.to_k, &self.to_v].map(|layer| layer.forward(hidden.clone()));
+        let [query, key, value] = [&self.to_q, &self.to_k, &self.to_v].map(|layer| linear(layer, hidden.clone()));
         let attended = attention(query, key, value, self.heads, AttentionOptions::default());
-        let output = self.to_out[0].forward(attended).swap_dims(1, 2).reshape([batch, channels, height, width]);
+        let output = linear(&self.to_out[0], attended).swap_dims(1, 2).reshape([batch, channels, height, width]);
         rescaled(output + input, self.rescale_output_factor)
     }
 }

@@ -3,6 +3,8 @@ use burn::nn::{Linear, LinearConfig};
 use burn::tensor::activation::silu;
 use burn::tensor::{Device, Tensor};
 
+use crate::ops::linear;
+
 /// Two linear layers over the sinusoids of a timestep.
 #[derive(Module, Debug)]
 pub struct TimestepEmbedding {
@@ -25,7 +27,7 @@ impl TimestepEmbedding {
     /// `[batch, input]` → `[batch, width]`
     pub fn forward(&self, sinusoids: Tensor<2>) -> Tensor<2> {
         let sinusoids = sinusoids.cast(self.linear_1.weight.val().dtype());
-        self.linear_2.forward(silu(self.linear_1.forward(sinusoids)))
+        linear(&self.linear_2, silu(linear(&self.linear_1, sinusoids)))
     }
 }
 

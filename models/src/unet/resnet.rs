@@ -5,7 +5,7 @@ use burn::tensor::activation::silu;
 use burn::tensor::{Device, Tensor};
 
 use super::UNet2DConfig;
-use crate::ops::{conv2d, group_norm, group_norm_silu};
+use crate::ops::{conv2d, group_norm, group_norm_silu, linear};
 
 /// Two convolutions around a residual connection, the time embedding between them (`ResnetBlock2D` of diffusers).
 #[derive(Module, Debug)]
@@ -48,7 +48,7 @@ impl ResnetBlock {
     /// `[batch, in, height, width]`, time embedding `[batch, embedding]` → `[batch, out, height, width]`
     pub fn forward(&self, input: Tensor<4>, time: Tensor<2>) -> Tensor<4> {
         let hidden = conv2d(&self.conv1, group_norm_silu(&self.norm1, input.clone()));
-        let time: Tensor<4> = self.time_emb_proj.forward(silu(time)).unsqueeze_dims(&[2, 3]);
+        let time: Tensor<4> = linear(&self.time_emb_proj, silu(time)).unsqueeze_dims(&[2, 3]);
         let hidden = if self.scale_shift {
             let [scale, shift] = halves(time);
             silu(group_norm(&self.norm2, hidden) * (scale + 1.0) + shift)

@@ -2,7 +2,12 @@
 
 use rayon::prelude::*;
 
-use crate::ops::simd::{sigmoid, sum_of_pairs, vectorised};
+use crate::ops::fresh::{Fresh, in_pieces};
+use crate::ops::simd::{BLOCK, Moments, Normaliser, sigmoid, silu, sum_of_pairs, vectorised};
+
+/// Groups of more values than this stay in no core's cache: their statistics are one pass of all threads, what is made of
+/// them another. Smaller ones are one task each.
+const CACHED: usize = 1 << 17;
 
 /// What is normalised how.
 #[derive(Clone, Copy, Debug)]
@@ -13,9 +18,6 @@ pub(super) struct Norm {
     pub epsilon: f64,
     pub silu: bool,
 }
-
-/// The mean and the reciprocal standard deviation of one group.
-pub(super) type Moments = [f32; 2];
 
 /// The gradients of the input, of the scale and of the shift.
 pub(super) struct Gradients {
@@ -34,65 +36,110 @@ impl Norm {
     }
 }
 
+/// What a step reads.
+#[derive(Clone, Copy)]
+struct Read<'a> {
+    norm: &'a Norm,
+    input: &'a [f32],
+    scale: &'a [f32],
+    shift: &'a [f32],
+}
+
 /// # Shapes
 ///
-/// `[batch, channel, position]`, `[channel]`, `[channel]` → the same as the first, and moments `[batch, group]`
-pub(super) fn forward(norm: &Norm, input: &[f32], scale: &[f32], shift: &[f32]) -> (Vec<f32>, Vec<Moments>) {
-    let size = norm.group_size();
-    let mut output = vec![0.0; input.len()];
-    let moments = output
-        .par_chunks_exact_mut(size)
-        .zip(input.par_chunks_exact(size))
-        .enumerate()
-        .map(|(index, (output, input))| {
-            let first = index % norm.groups * norm.channels_per_group();
-            vectorised(|| forward_group(norm, input, &scale[first..], &shift[first..], output))
+/// `[batch, channel, position]`, `[channel]`, `[channel]` → the same as the first, and `[batch, group]`
+pub(super) fn forward(norm: &Norm, input: &[f32], scale: &[f32], shift: &[f32]) -> (Vec<f32>, Vec<Normaliser>) {
+    let (size, per_group) = (norm.group_size(), norm.channels_per_group());
+    let read = Read { norm, input, scale, shift };
+    if size > CACHED {
+        let normalisers: Vec<_> =
+            input.chunks_exact(size).map(|group| shared_normaliser(group, norm.epsilon)).collect();
+        let (output, _) = in_pieces(input.len(), norm.shape[2], |index, output| {
+            vectorised(
+                #[inline(always)]
+                || read.forward_channel(index, normalisers[index / per_group], output),
+            );
+        });
+        return (output, normalisers);
+    }
+    in_pieces(input.len(), size, |group, output| {
+        vectorised(
+            #[inline(always)]
+            || {
+                let normaliser = Moments::of(&input[group * size..][..size]).normaliser(norm.epsilon);
+                for index in group * per_group..(group + 1) * per_group {
+                    read.forward_channel(index, normaliser, output);
+                }
+                normaliser
+            },
+        )
+    })
+}
+
+/// The normaliser of values that all threads go through.
+fn shared_normaliser(values: &[f32], epsilon: f64) -> Normaliser {
+    let blocks: Vec<_> = values
+        .par_chunks(BLOCK)
+        .map(|block| {
+            vectorised(
+                #[inline(always)]
+                || Moments::of(block),
+            )
         })
         .collect();
-    (output, moments)
-}
-
-#[inline(always)]
-fn forward_group(norm: &Norm, input: &[f32], scale: &[f32], shift: &[f32], output: &mut [f32]) -> Moments {
-    let count = input.len() as f32;
-    let mean = sum_of_pairs(input, input, |value, _| value) / count;
-    let variance = sum_of_pairs(input, input, |value, _| (value - mean) * (value - mean)) / count;
-    let reciprocal = (1.0 / (f64::from(variance) + norm.epsilon).sqrt()) as f32;
-    let channels = input.chunks_exact(norm.shape[2]).zip(output.chunks_exact_mut(norm.shape[2]));
-    for ((input, output), (scale, shift)) in channels.zip(scale.iter().zip(shift)) {
-        for (output, input) in output.iter_mut().zip(input) {
-            let normal = (input - mean) * reciprocal * scale + shift;
-            *output = if norm.silu { normal * sigmoid(normal) } else { normal };
-        }
-    }
-    [mean, reciprocal]
+    blocks.into_iter().fold(Moments::default(), Moments::with).normaliser(epsilon)
 }
 
 /// # Shapes
 ///
-/// gradient of the output and input `[batch, channel, position]`, `[channel]`, `[channel]`, moments `[batch, group]`
+/// gradient of the output and input `[batch, channel, position]`, `[channel]`, `[channel]`, `[batch, group]`
 pub(super) fn backward(
     norm: &Norm,
     gradient: &[f32],
     input: &[f32],
     [scale, shift]: [&[f32]; 2],
-    moments: &[Moments],
+    normalisers: &[Normaliser],
 ) -> Gradients {
-    let (size, channels) = (norm.group_size(), norm.shape[1]);
-    let mut of_input = vec![0.0; input.len()];
-    // For each channel of each item: the gradients of scale and shift.
-    let mut sums = vec![[0.0f32; 2]; norm.shape[0] * channels];
-    of_input
-        .par_chunks_exact_mut(size)
-        .zip(sums.par_chunks_exact_mut(norm.channels_per_group()))
-        .zip(gradient.par_chunks_exact(size).zip(input.par_chunks_exact(size)))
-        .zip(moments)
-        .enumerate()
-        .for_each(|(index, (((of_input, sums), (gradient, input)), moments))| {
-            let first = index % norm.groups * norm.channels_per_group();
-            let affine = [&scale[first..], &shift[first..]];
-            vectorised(|| backward_group(norm, gradient, input, affine, *moments, of_input, sums));
+    let (size, [_, channels, positions]) = (norm.group_size(), norm.shape);
+    let per_group = norm.channels_per_group();
+    let read = Read { norm, input, scale, shift };
+    let (of_input, sums) = if size > CACHED {
+        let (mut values, sums) = in_pieces(input.len(), positions, |index, place| {
+            vectorised(
+                #[inline(always)]
+                || read.behind_affine(index, normalisers[index / per_group], gradient, place),
+            )
         });
+        let means: Vec<_> =
+            sums.chunks_exact(per_group).enumerate().map(|(group, sums)| read.group_means(group, sums)).collect();
+        values.par_chunks_exact_mut(positions).enumerate().for_each(|(index, values)| {
+            let group = index / per_group;
+            vectorised(
+                #[inline(always)]
+                || read.finish_channel(index, normalisers[group], means[group], values),
+            );
+        });
+        (values, sums)
+    } else {
+        let (values, sums) = in_pieces(input.len(), size, |group, place| {
+            let normaliser = normalisers[group];
+            vectorised(
+                #[inline(always)]
+                || {
+                    let mut sums = Vec::with_capacity(per_group);
+                    for index in group * per_group..(group + 1) * per_group {
+                        sums.push(read.behind_affine(index, normaliser, gradient, place));
+                    }
+                    let means = read.group_means(group, &sums);
+                    for (index, values) in (group * per_group..).zip(place.written().chunks_exact_mut(positions)) {
+                        read.finish_channel(index, normaliser, means, values);
+                    }
+                    sums
+                },
+            )
+        });
+        (values, sums.concat())
+    };
     let mut totals = vec![[0.0f32; 2]; channels];
     for item in sums.chunks_exact(channels) {
         for (total, sums) in totals.iter_mut().zip(item) {
@@ -103,41 +150,84 @@ pub(super) fn backward(
     Gradients { input: of_input, scale, shift }
 }
 
-#[inline(always)]
-fn backward_group(
-    norm: &Norm,
-    gradient: &[f32],
-    input: &[f32],
-    [scale, shift]: [&[f32]; 2],
-    [mean, reciprocal]: Moments,
-    of_input: &mut [f32],
-    sums: &mut [[f32; 2]],
-) {
-    let positions = norm.shape[2];
-    let (mut plain, mut weighted) = (0.0, 0.0);
-    let channels = gradient.chunks_exact(positions).zip(input.chunks_exact(positions));
-    for (channel, ((gradient, input), kept)) in channels.zip(of_input.chunks_exact_mut(positions)).enumerate() {
-        // First the gradient behind scale and shift, kept where the input's will be.
-        for ((kept, gradient), input) in kept.iter_mut().zip(gradient).zip(input) {
-            let normal = (input - mean) * reciprocal * scale[channel] + shift[channel];
-            *kept = if norm.silu {
-                let sigmoid = sigmoid(normal);
-                gradient * sigmoid * (1.0 + normal * (1.0 - sigmoid))
-            } else {
-                *gradient
-            };
-        }
-        let of_scale = sum_of_pairs(kept, input, |gradient, input| gradient * ((input - mean) * reciprocal));
-        let of_shift = sum_of_pairs(kept, kept, |gradient, _| gradient);
-        sums[channel] = [of_scale, of_shift];
-        plain += scale[channel] * of_shift;
-        weighted += scale[channel] * of_scale;
+// Channels are counted through the whole batch.
+impl Read<'_> {
+    fn affine(&self, index: usize) -> [f32; 2] {
+        let channel = index % self.norm.shape[1];
+        [self.scale[channel], self.shift[channel]]
     }
-    let count = input.len() as f32;
-    let (plain, weighted) = (plain / count, weighted / count);
-    for ((kept, input), scale) in of_input.chunks_exact_mut(positions).zip(input.chunks_exact(positions)).zip(scale) {
-        for (kept, input) in kept.iter_mut().zip(input) {
-            *kept = (*kept * scale - plain - (input - mean) * reciprocal * weighted) * reciprocal;
+
+    #[inline(always)]
+    fn plane<'a>(&self, index: usize, values: &'a [f32]) -> &'a [f32] {
+        &values[index * self.norm.shape[2]..][..self.norm.shape[2]]
+    }
+
+    #[inline(always)]
+    fn forward_channel(&self, index: usize, [mean, reciprocal]: Normaliser, output: &mut Fresh) {
+        let [scale, shift] = self.affine(index);
+        let scale = reciprocal * scale;
+        let input = self.plane(index, self.input).iter();
+        if self.norm.silu {
+            output.append(input.map(|input| silu((input - mean).mul_add(scale, shift))));
+        } else {
+            output.append(input.map(|input| (input - mean).mul_add(scale, shift)));
+        }
+    }
+
+    /// Writes the gradient between affine step and `SiLU`; gives the sums that are the gradients of scale and shift.
+    #[inline(always)]
+    fn behind_affine(
+        &self,
+        index: usize,
+        [mean, reciprocal]: Normaliser,
+        gradient: &[f32],
+        place: &mut Fresh,
+    ) -> [f32; 2] {
+        /// Three of these stay in the first-level cache.
+        const SHORT: usize = 2048;
+        let [scale, shift] = self.affine(index);
+        let scale = reciprocal * scale;
+        let [gradient, input] = [gradient, self.input].map(|values| self.plane(index, values).chunks(SHORT));
+        let (mut weighted, mut plain) = (0.0f64, 0.0f64);
+        for (gradient, input) in gradient.zip(input) {
+            let values = if self.norm.silu {
+                place.append(gradient.iter().zip(input).map(|(gradient, input)| {
+                    let normal = (input - mean).mul_add(scale, shift);
+                    let sigmoid = sigmoid(normal);
+                    gradient * sigmoid * normal.mul_add(1.0 - sigmoid, 1.0)
+                }))
+            } else {
+                place.append(gradient.iter().copied())
+            };
+            weighted += f64::from(sum_of_pairs(values, input, |value, input| value * (input - mean)));
+            plain += f64::from(sum_of_pairs(values, values, |value, _| value));
+        }
+        [(weighted * f64::from(reciprocal)) as f32, plain as f32]
+    }
+
+    /// The means over a group of its scaled gradients, times the normalised input and plain.
+    fn group_means(&self, group: usize, sums: &[[f32; 2]]) -> [f32; 2] {
+        let mut totals = [0.0f32; 2];
+        for (index, [weighted, plain]) in (group * sums.len()..).zip(sums) {
+            let [scale, _] = self.affine(index);
+            totals = [totals[0] + scale * weighted, totals[1] + scale * plain];
+        }
+        totals.map(|total| total / self.norm.group_size() as f32)
+    }
+
+    /// From the gradient behind the affine step to that of the input, in place.
+    #[inline(always)]
+    fn finish_channel(
+        &self,
+        index: usize,
+        [mean, reciprocal]: Normaliser,
+        [weighted, plain]: [f32; 2],
+        values: &mut [f32],
+    ) {
+        let scale = self.affine(index)[0] * reciprocal;
+        let (slope, offset) = (-weighted * reciprocal * reciprocal, -plain * reciprocal);
+        for (value, input) in values.iter_mut().zip(self.plane(index, self.input)) {
+            *value = value.mul_add(scale, (input - mean).mul_add(slope, offset));
         }
     }
 }
