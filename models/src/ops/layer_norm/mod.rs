@@ -4,6 +4,7 @@ mod autodiff;
 mod kernels;
 
 use burn::backend::Dispatch;
+use burn::module::Param;
 use burn::nn::{LayerNorm, RmsNorm};
 use burn::tensor::{DType, Tensor, module};
 
@@ -22,7 +23,7 @@ use autodiff::RowNormKernel;
 /// If the last axis of `input` is not the layer's.
 pub fn layer_norm<const D: usize>(layer: &LayerNorm, epsilon: f64, input: Tensor<D>) -> Tensor<D> {
     in_precision_of(layer.gamma.val(), input, |scale, input| {
-        let shift = layer.beta.as_ref().map(|beta| beta.val());
+        let shift = layer.beta.as_ref().map(Param::val);
         if has_kernels(&input) {
             let shift = shift.unwrap_or_else(|| Tensor::zeros(scale.dims(), &scale.device()));
             kernel(input, [scale, shift], epsilon, true)
