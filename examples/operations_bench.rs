@@ -11,11 +11,13 @@ use std::io::BufRead;
 use std::time::Instant;
 
 use burn::module::Module;
-use burn::nn::conv::{Conv2d, Conv2dConfig};
-use burn::nn::{GroupNorm, GroupNormConfig, LinearConfig, PaddingConfig2d};
+use burn::nn::conv::{Conv1d, Conv1dConfig, Conv2d, Conv2dConfig, ConvTranspose1d, ConvTranspose1dConfig};
+use burn::nn::{
+    GroupNorm, GroupNormConfig, LayerNormConfig, LinearConfig, PaddingConfig1d, PaddingConfig2d, RmsNormConfig,
+};
 use burn::tensor::{Device, Tensor, TensorData};
 use nocturne_models::initialise::torch_default;
-use nocturne_models::ops;
+use nocturne_models::ops::{self, AttentionOptions};
 use nocturne_models::random::Random;
 use serde_json::json;
 
@@ -50,13 +52,34 @@ fn operations(device: &Device) -> HashMap<&'static str, Operation> {
 
     let [query, key, value] = [(); 3].map(|()| normal([1, 1024, 8 * 64], device));
     let attend = move || {
-        drop(black_box(ops::attention(query.clone(), key.clone(), value.clone(), 8, ops::AttentionOptions::default())))
+        let options = AttentionOptions::default();
+        drop(black_box(ops::attention(query.clone(), key.clone(), value.clone(), 8, options)));
     };
     all.insert("attention", Box::new(attend));
 
-    let linear = filled(LinearConfig::new(1024, 4096).init(device));
-    let input: Tensor<2> = normal([2, 1024], device);
-    all.insert("linear", Box::new(move || drop(black_box(linear.forward(input.clone())))));
+    let layer: Conv1d =
+        filled(Conv1dConfig::new(256, 256, 11).with_padding(PaddingConfig1d::Explicit(5, 5)).init(device));
+    let input = normal([1, 256, 2048], device);
+    all.insert("conv1d", Box::new(move || drop(black_box(ops::conv1d(&layer, input.clone())))));
+
+    let config = ConvTranspose1dConfig::new([256, 128], 16).with_stride(8).with_padding(4);
+    let (layer, input): (ConvTranspose1d, _) = (filled(config.init(device)), normal([1, 256, 2048], device));
+    all.insert("conv-transpose1d", Box::new(move || drop(black_box(ops::conv_transpose1d(&layer, input.clone())))));
+
+    let config = Conv1dConfig::new(512, 512, 12).with_groups(512);
+    let (layer, input): (Conv1d, _) = (filled(config.init(device)), normal([1, 512, 4096], device));
+    all.insert("depthwise", Box::new(move || drop(black_box(ops::conv1d(&layer, input.clone())))));
+
+    for (name, rows) in [("linear", 2), ("linear-16", 16)] {
+        let (layer, input): (_, Tensor<2>) =
+            (filled(LinearConfig::new(1024, 4096).init(device)), normal([rows, 1024], device));
+        all.insert(name, Box::new(move || drop(black_box(ops::linear(&layer, input.clone())))));
+    }
+
+    let (layer, input): (_, Tensor<2>) = (LayerNormConfig::new(1024).init(device), normal([512, 1024], device));
+    all.insert("layer-norm", Box::new(move || drop(black_box(ops::layer_norm(&layer, 1e-5, input.clone())))));
+    let (layer, input): (_, Tensor<2>) = (RmsNormConfig::new(1024).init(device), normal([512, 1024], device));
+    all.insert("rms-norm", Box::new(move || drop(black_box(ops::rms_norm(&layer, input.clone())))));
 
     let [left, right]: [Tensor<2>; 2] = [(); 2].map(|()| normal([1024, 1024], device));
     all.insert("matmul", Box::new(move || drop(black_box(left.clone().matmul(right.clone())))));

@@ -2,7 +2,7 @@
 
     python scripts/bench/operations.py [--quick]
 
-Takes about one minute on two quiet cores. Each measurement repeats the operation for a tenth of a second or more and
+Takes about two minutes on two quiet cores. Each measurement repeats the operation for a tenth of a second or more and
 counts one; both sides repeat it equally often.
 """
 
@@ -16,7 +16,13 @@ OPERATIONS = {
     "conv2d-deep": "conv2d 3×3, 256→256, 16×16, batch 4",
     "norm-silu": "GroupNorm + SiLU, 128×64×64",
     "attention": "attention, 8 heads, 1024×64",
+    "conv1d": "conv1d k11, 256→256, 2048",
+    "conv-transpose1d": "conv-transpose1d k16 s8, 256→128, 2048",
+    "depthwise": "depthwise conv1d k12, 512, 4096",
     "linear": "Linear, 2×1024→4096",
+    "linear-16": "Linear, 16×1024→4096",
+    "layer-norm": "LayerNorm, 512×1024",
+    "rms-norm": "RmsNorm, 512×1024",
     "block-training": "conv + GroupNorm + SiLU, forward and backward, batch 4, 128×32×32",
     "matmul": "matrix product, 1024³",
 }
@@ -53,7 +59,11 @@ def reference():
 
     norm, image = torch.nn.GroupNorm(32, 128), torch.randn(1, 128, 64, 64)
     query, key, value = torch.randn(3, 1, 8, 1024, 64)
-    linear, rows = torch.nn.Linear(1024, 4096), torch.randn(2, 1024)
+    conv1d, transposed = torch.nn.Conv1d(256, 256, 11, padding=5), torch.nn.ConvTranspose1d(256, 128, 16, 8, padding=4)
+    depthwise = torch.nn.Conv1d(512, 512, 12, groups=512)
+    signal, signals = torch.randn(1, 256, 2048), torch.randn(1, 512, 4096)
+    linear, few, more = torch.nn.Linear(1024, 4096), torch.randn(2, 1024), torch.randn(16, 1024)
+    layer_norm, rms_norm, lines = torch.nn.LayerNorm(1024), torch.nn.RMSNorm(1024), torch.randn(512, 1024)
     left, right = torch.randn(2, 1024, 1024)
     layer = torch.nn.Conv2d(128, 128, 3, padding=1)
     batch, weight = torch.randn(4, 128, 32, 32, requires_grad=True), torch.randn(4, 128, 32, 32)
@@ -69,7 +79,13 @@ def reference():
         "conv2d-deep": conv2d(256, [4, 256, 16, 16]),
         "norm-silu": lambda: silu(norm(image)),
         "attention": lambda: scaled_dot_product_attention(query, key, value),
-        "linear": lambda: linear(rows),
+        "conv1d": lambda: conv1d(signal),
+        "conv-transpose1d": lambda: transposed(signal),
+        "depthwise": lambda: depthwise(signals),
+        "linear": lambda: linear(few),
+        "linear-16": lambda: linear(more),
+        "layer-norm": lambda: layer_norm(lines),
+        "rms-norm": lambda: rms_norm(lines),
         "block-training": block_training,
         "matmul": lambda: left @ right,
     }

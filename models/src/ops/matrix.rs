@@ -15,11 +15,6 @@ impl<'a> Matrix<'a> {
         Self { values, strides: [width, 1] }
     }
 
-    /// Without the first `rows` rows.
-    pub fn below(self, rows: usize) -> Self {
-        Self { values: &self.values[rows * self.strides[0]..], ..self }
-    }
-
     /// The same values with rows and columns exchanged.
     pub fn transposed(self) -> Self {
         let [row, column] = self.strides;
