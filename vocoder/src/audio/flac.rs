@@ -53,14 +53,15 @@ impl Metadata {
         for _ in 0..MAX_BLOCKS {
             let mut header = [0; 4];
             source.seek(SeekFrom::Start(found.end)).ok()?;
-            if source.read_exact(&mut header).is_err() || header[0] & 0x7F == 0x7F {
+            if source.read_exact(&mut header).is_err() {
                 break;
             }
+            let kind = header[0] & 0x7F;
             let next = found.end + 4 + u64::from(u32::from_be_bytes([0, header[1], header[2], header[3]]));
-            if next > length {
+            if kind == 0x7F || next > length {
                 break;
             }
-            if header[0] & 0x7F == 0 && next - found.end == 4 + STREAM_INFO as u64 && found.stream_info.is_none() {
+            if kind == 0 && next - found.end == 4 + STREAM_INFO as u64 && found.stream_info.is_none() {
                 let mut block = [0; STREAM_INFO];
                 source.read_exact(&mut block).ok()?;
                 found.stream_info = Some(block);

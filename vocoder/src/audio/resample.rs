@@ -110,9 +110,8 @@ pub fn resample(samples: &[f32], from: u32, to: u32) -> Vec<f32> {
 /// end). `band` is the part of the spectrum to keep. The sum is the reciprocal of the length, which the transforms
 /// there and back leave out.
 fn filter(taps: &mut [f32], window: Window, band: f64) {
-    let half: Vec<f64> = (0..)
+    let half: Vec<f64> = (0..(window.half_length / band).ceil() as u32)
         .map(|n| (f64::from(n), f64::from(n) * band / window.half_length))
-        .take_while(|(_, position)| *position < 1.0)
         .map(|(n, position)| {
             let phase = PI * n * CUTOFF * band;
             let sinc = if n == 0.0 { 1.0 } else { libm::sin(phase) / phase };
