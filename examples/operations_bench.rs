@@ -22,6 +22,7 @@ use nocturne_models::random::Random;
 use serde_json::json;
 
 fn main() -> Result<(), Box<dyn Error>> {
+    nocturne::memory::keep_freed();
     let mut operations = operations(&Device::flex());
     println!("{}", json!({ "operations": operations.len() }));
     for line in std::io::stdin().lock().lines() {

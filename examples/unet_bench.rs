@@ -18,6 +18,7 @@ use nocturne_models::random::Random;
 use serde_json::json;
 
 fn main() -> Result<(), Box<dyn Error>> {
+    nocturne::memory::keep_freed();
     let task = std::env::args().nth(1).ok_or("expected forward or step")?;
     let (mut experiment, shape) = match task.as_str() {
         "forward" => (Experiment::default(), [1, 1, 256, 256]),

@@ -8,6 +8,7 @@ pub mod config;
 pub mod dataset;
 pub mod interrupt;
 pub mod jobs;
+pub mod memory;
 pub mod npy;
 pub mod pipeline;
 pub mod progress;

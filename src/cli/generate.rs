@@ -69,7 +69,7 @@ impl Generate {
             let found = noise.dim().0;
             return Err(Failure::arguments(format!("`--noise` holds {found} items, `--num-images` asks for {asked}")));
         }
-        let device = global.device.open().map_err(Failure::usage)?;
+        let device = global.open_device()?;
         let (folder, network) = ModelFolder::open(&self.model, &device)?;
         let mut progress = output.progress();
         let mut started = false;

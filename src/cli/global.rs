@@ -2,6 +2,8 @@
 
 use super::Failure;
 use crate::config::{Experiment, Layers};
+use crate::memory::keep_freed;
+use burn::tensor::Device;
 use clap::Args;
 use nocturne_models::device::DeviceChoice;
 use std::path::PathBuf;
@@ -32,6 +34,12 @@ pub struct Global {
 }
 
 impl Global {
+    /// The device that networks are to run on, and this process made ready for them.
+    pub fn open_device(&self) -> Result<Device, Failure> {
+        keep_freed();
+        self.device.open().map_err(Failure::usage)
+    }
+
     /// The experiment: defaults, then `--config`, then `--set`, then what `flags` lays on top.
     pub fn resolve(&self, flags: impl FnOnce(Layers) -> Layers) -> Result<Experiment, Failure> {
         self.resolve_over("", flags)

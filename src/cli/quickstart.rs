@@ -38,7 +38,7 @@ impl Flags {
                 .flag("train.max_training_num_steps", self.max_training_num_steps)
                 .flag("sampling.num_images", self.num_images)
         })?;
-        let device = global.device.open().map_err(Failure::usage)?;
+        let device = global.open_device()?;
         let job = Quickstart {
             experiment: &experiment,
             output: &self.output_dir,

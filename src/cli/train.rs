@@ -140,7 +140,7 @@ impl Unet {
                 .flag("sampling.num_inference_steps", self.num_inference_steps)
         })?;
         let dataset = experiment.data.dataset.clone().ok_or_else(|| Failure::arguments("`--dataset` is missing"))?;
-        let device = global.device.open().map_err(Failure::usage)?;
+        let device = global.open_device()?;
         std::fs::create_dir_all(&self.output_dir)
             .map_err(|error| Failure::arguments(format!("cannot make `{}`: {error}", self.output_dir.display())))?;
         let job = TrainUnet {

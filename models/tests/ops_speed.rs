@@ -1,0 +1,90 @@
+//! A coarse guard: every operation of ours against burn's own in one process, forward and backward, so that a fall back to
+//! the slow path is seen without a word about seconds. `examples/ops_timing.rs` prints more shapes.
+#![allow(clippy::unwrap_used)]
+
+use std::time::Instant;
+
+use burn::nn::conv::{Conv1dConfig, Conv2dConfig, ConvTranspose1dConfig};
+use burn::nn::{GroupNormConfig, LayerNormConfig, LinearConfig, PaddingConfig1d, PaddingConfig2d, RmsNormConfig};
+use burn::tensor::activation::silu;
+use burn::tensor::ops::AttentionModuleOptions;
+use burn::tensor::{Device, Distribution, Tensor, module};
+use nocturne_models::ops::{self, AttentionOptions};
+
+/// Medians of so many alternating runs: what else the machine does passes over both.
+const ROUNDS: usize = 7;
+
+/// Ours is at least `least` times as fast as the plain form; the margin below what was measured is wide.
+fn guard<const D: usize, M>(
+    name: &str,
+    least: f64,
+    shape: [usize; D],
+    layer: &M,
+    ours: impl Fn(&M, Tensor<D>) -> Tensor<D>,
+    plain: impl Fn(&M, Tensor<D>) -> Tensor<D>,
+) {
+    let input = Tensor::random(shape, Distribution::Normal(0.0, 1.0), &device()).require_grad();
+    let step = |forward: &dyn Fn(&M, Tensor<D>) -> Tensor<D>| {
+        let start = Instant::now();
+        drop(forward(layer, input.clone()).sum().backward());
+        start.elapsed().as_secs_f64()
+    };
+    let mut ratios: Vec<f64> = (0..=ROUNDS)
+        .map(|_| {
+            let ours = step(&ours);
+            step(&plain) / ours
+        })
+        .skip(1)
+        .collect();
+    ratios.sort_by(f64::total_cmp);
+    let ratio = ratios[ROUNDS / 2];
+    println!("{name:<32} {ratio:6.2} times as fast as its plain form, at least {least}");
+    assert!(ratio >= least, "{name}: {ratio:.2} times as fast as its plain form, expected at least {least}");
+}
+
+fn device() -> Device {
+    Device::flex().autodiff()
+}
+
+#[test]
+fn no_operation_is_back_on_the_slow_path() {
+    let device = device();
+    let same = PaddingConfig2d::Explicit(1, 1, 1, 1);
+    let conv = Conv2dConfig::new([64, 64], [3, 3]).with_padding(same).init(&device);
+    guard("conv2d 3×3", 2.0, [2, 64, 32, 32], &conv, |l, x| ops::conv2d(l, x), |l, x| l.forward(x));
+
+    let norm = GroupNormConfig::new(8, 64).init(&device);
+    guard("group norm + SiLU", 2.0, [2, 64, 32, 32], &norm, ops::group_norm_silu, |l, x| silu(l.forward(x)));
+
+    let norm = LayerNormConfig::new(1024).init(&device);
+    guard("layer norm", 1.5, [1, 512, 1024], &norm, |l, x| ops::layer_norm(l, 1e-5, x), |l, x| l.forward(x));
+
+    let norm = RmsNormConfig::new(1024).init(&device);
+    guard("RMS norm", 1.3, [1, 512, 1024], &norm, ops::rms_norm, |l, x| l.forward(x));
+
+    let linear = LinearConfig::new(1024, 1024).init(&device);
+    guard("linear of two rows", 1.3, [2, 1024], &linear, ops::linear, |l, x| l.forward(x));
+
+    let conv = Conv1dConfig::new(64, 64, 11).with_padding(PaddingConfig1d::Explicit(5, 5)).init(&device);
+    guard("conv1d", 1.2, [1, 64, 2048], &conv, ops::conv1d, |l, x| l.forward(x));
+
+    let conv = Conv1dConfig::new(256, 256, 12).with_groups(256).init(&device);
+    guard("conv1d, depthwise", 1.5, [1, 256, 2048], &conv, ops::conv1d, |l, x| l.forward(x));
+
+    let conv = ConvTranspose1dConfig::new([64, 32], 16).with_stride(8).with_padding(4).init(&device);
+    guard("conv transpose 1d", 1.2, [1, 64, 1024], &conv, ops::conv_transpose1d, |l, x| l.forward(x));
+
+    guard(
+        "attention",
+        1.3,
+        [1, 512, 256],
+        &(),
+        |(), x| ops::attention(x.clone(), x.clone(), x, 4, AttentionOptions::default()),
+        |(), x| {
+            let heads = x.reshape([1, 512, 4, 64]).swap_dims(1, 2);
+            let [query, key, value] = [heads.clone(), heads.clone(), heads];
+            let attended = module::attention(query, key, value, None, None, AttentionModuleOptions::default());
+            attended.swap_dims(1, 2).reshape([1, 512, 256])
+        },
+    );
+}
