@@ -1,6 +1,7 @@
 //! A coarse guard: every operation of ours against burn's own in one process, forward and backward, so that a fall back to
 //! the slow path is seen without a word about seconds. `examples/ops_timing.rs` prints more shapes.
-#![allow(clippy::unwrap_used)]
+// One form for all, closures where a path would do, and a table under `--nocapture`.
+#![allow(clippy::print_stdout, clippy::redundant_closure_for_method_calls, clippy::redundant_closure)]
 
 use std::time::Instant;
 

@@ -12,7 +12,7 @@ pub fn python(modules: &str) -> Option<PathBuf> {
     if found.is_ok_and(|output| output.status.success()) {
         return Some(python);
     }
-    let name = python.display();
-    writeln!(std::io::stderr(), "\n*** SKIPPED: {name} cannot import {modules}; set NOCTURNE_PYTHON ***\n").unwrap();
+    let message = format!("\n*** SKIPPED: {} cannot import {modules}; set NOCTURNE_PYTHON ***\n", python.display());
+    std::io::stderr().write_all(message.as_bytes()).unwrap();
     None
 }
