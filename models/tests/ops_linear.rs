@@ -51,7 +51,7 @@ fn everything<const D: usize>(
 
 fn assert_plain<const D: usize>(layer: &Linear, shape: [usize; D]) {
     let ours = everything(layer, shape, linear);
-    let plain = everything(layer, shape, |layer, input| layer.forward(input));
+    let plain = everything(layer, shape, Linear::forward);
     assert_eq!(ours.len(), plain.len());
     for (name, (ours, plain)) in ["output", "input", "weight", "bias"].into_iter().zip(ours.iter().zip(&plain)) {
         // Sums of up to 4099 products, each in one f32 here and there.
