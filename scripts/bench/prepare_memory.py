@@ -1,8 +1,8 @@
-"""Peak memory of `nocturne prepare` over 100 and over 1,000 small files: it is to be the same.
+"""Peak memory of `nocturne prepare` over 100, 1,000 and 3,000 small files: it is to be the same.
 
     python scripts/bench/prepare_memory.py [--quick]
 
-Takes about one minute on two quiet cores. The files are 6 s of noise each (mono, 22050 Hz, 16-bit wav), one 256×256
+Takes about two minutes on two quiet cores. The files are 6 s of noise each (mono, 22050 Hz, 16-bit wav), one 256×256
 picture a file. Every run is a fresh process.
 """
 
@@ -17,7 +17,7 @@ from pathlib import Path
 
 import side_by_side as bench
 
-COUNTS = (100, 1000)
+COUNTS = (100, 1000, 3000)
 SAMPLE_RATE, SECONDS = 22050, 6
 
 
