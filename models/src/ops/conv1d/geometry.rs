@@ -24,6 +24,34 @@ pub(in crate::ops) struct Signal {
     pub length: usize,
 }
 
+/// Which of the two signals an operation makes of the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::ops) enum Direction {
+    /// A convolution.
+    ToCoarse,
+    /// A transposed convolution.
+    ToFine,
+}
+
+impl Direction {
+    pub fn reversed(self) -> Self {
+        match self {
+            Self::ToCoarse => Self::ToFine,
+            Self::ToFine => Self::ToCoarse,
+        }
+    }
+}
+
+impl Geometry {
+    /// The signal that is made.
+    pub fn made(&self, direction: Direction) -> Signal {
+        match direction {
+            Direction::ToCoarse => self.coarse,
+            Direction::ToFine => self.fine,
+        }
+    }
+}
+
 impl Signal {
     /// How many values one item of a batch has.
     pub fn values(&self) -> usize {

@@ -10,10 +10,8 @@ mod strip;
 mod tile;
 mod weight_gradient;
 
-pub(super) use bias_gradient::bias_gradient;
-pub(super) use correlate::{to_coarse, to_fine};
-pub(super) use geometry::{Geometry, Signal};
-pub(super) use weight_gradient::weight_gradient;
+pub(super) use autodiff::Conv1dKernel;
+pub(super) use geometry::{Direction, Geometry, Signal};
 
 use burn::backend::Dispatch;
 use burn::nn::PaddingConfig1d;
@@ -21,7 +19,6 @@ use burn::nn::conv::Conv1d;
 use burn::tensor::Tensor;
 
 use super::has_kernels;
-use autodiff::Conv1dKernel;
 
 /// The convolution `layer` of `input`, with gradients for both.
 ///
@@ -62,5 +59,5 @@ pub fn conv1d(layer: &Conv1d, input: Tensor<3>) -> Tensor<3> {
         None => Tensor::zeros([channels_out], &input.device()),
     };
     let [input, weight, bias] = [input.into_dispatch(), weight.into_dispatch(), bias.into_dispatch()];
-    Tensor::from_dispatch(Dispatch::conv1d_kernel(input, weight, bias, geometry))
+    Tensor::from_dispatch(Dispatch::conv1d_kernel(input, weight, bias, geometry, Direction::ToCoarse))
 }

@@ -1,14 +1,11 @@
 //! Transposed convolution in one dimension: convolution's gradient, as an operation with gradients of its own.
 
-mod autodiff;
-
 use burn::backend::Dispatch;
 use burn::nn::conv::ConvTranspose1d;
 use burn::tensor::Tensor;
 
-use super::conv1d::{Geometry, Signal};
+use super::conv1d::{Conv1dKernel, Direction, Geometry, Signal};
 use super::has_kernels;
-use autodiff::ConvTranspose1dKernel;
 
 /// The transposed convolution `layer` of `input`, with gradients for both.
 ///
@@ -45,5 +42,5 @@ pub fn conv_transpose1d(layer: &ConvTranspose1d, input: Tensor<3>) -> Tensor<3> 
         None => Tensor::zeros([geometry.fine.channels], &input.device()),
     };
     let [input, weight, bias] = [input.into_dispatch(), weight.into_dispatch(), bias.into_dispatch()];
-    Tensor::from_dispatch(Dispatch::conv_transpose1d_kernel(input, weight, bias, geometry))
+    Tensor::from_dispatch(Dispatch::conv1d_kernel(input, weight, bias, geometry, Direction::ToFine))
 }
