@@ -6,7 +6,7 @@ use crate::ops::simd::sum;
 /// # Shapes
 ///
 /// gradient of an output `signal` of each item → gradient of the bias `[channel]`
-pub(in crate::ops) fn bias_gradient(signal: Signal, gradient: &[f32]) -> Vec<f32> {
+pub(super) fn bias_gradient(signal: Signal, gradient: &[f32]) -> Vec<f32> {
     let of_channel = |channel| {
         let items = gradient.chunks(signal.values().max(1));
         items.map(|item| sum(&item[channel * signal.length..][..signal.length])).sum()

@@ -21,7 +21,7 @@ const ENOUGH: usize = 24;
 /// # Shapes
 ///
 /// fine signal, weights, bias `[coarse channel]` → coarse signal
-pub(in crate::ops) fn to_coarse(g: &Geometry, fine: &[f32], weight: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
+pub(super) fn to_coarse(g: &Geometry, fine: &[f32], weight: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
     let [rows, depth] = [g.coarse.channels / g.groups, g.fine.channels / g.groups];
     let distance = |tap| tap * g.dilation;
     let layout = Layout::new(g.stride, g.padding, (0..g.taps).map(distance), depth, g.coarse.length, ENOUGH / g.groups);
@@ -43,7 +43,7 @@ pub(in crate::ops) fn to_coarse(g: &Geometry, fine: &[f32], weight: &[f32], bias
 /// # Shapes
 ///
 /// coarse signal, weights, bias `[fine channel]` → fine signal
-pub(in crate::ops) fn to_fine(g: &Geometry, coarse: &[f32], weight: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
+pub(super) fn to_fine(g: &Geometry, coarse: &[f32], weight: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
     let [rows, depth] = [g.fine.channels / g.groups, g.coarse.channels / g.groups];
     // Sample v · stride + phase of the padded fine signal hears tap number phase + i · stride of coarse sample v − i.
     let reach = (g.taps - 1) * g.dilation / g.stride;

@@ -21,7 +21,7 @@ const ENOUGH: usize = 24;
 /// # Shapes
 ///
 /// fine signal, coarse signal (one of them a gradient) → gradient of the weights
-pub(in crate::ops) fn weight_gradient(g: &Geometry, fine: &[f32], coarse: &[f32]) -> Vec<f32> {
+pub(super) fn weight_gradient(g: &Geometry, fine: &[f32], coarse: &[f32]) -> Vec<f32> {
     let signals = Signals { g, rows: g.coarse.channels / g.groups, depth: g.fine.channels / g.groups, fine, coarse };
     if g.batch * g.coarse.length == 0 {
         vec![0.0; g.coarse.channels * signals.depth * g.taps]
