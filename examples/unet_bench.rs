@@ -14,6 +14,7 @@ use nocturne::config::{Experiment, Layers};
 use nocturne::quickstart::CONFIGURATION;
 use nocturne::train::batches::Batch;
 use nocturne::train::learner::{Learner, tensor};
+use nocturne_models::network::NetworkConfig;
 use nocturne_models::random::Random;
 use serde_json::json;
 

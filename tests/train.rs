@@ -15,6 +15,7 @@ use nocturne::train::samples::{Clip, Sample};
 use nocturne::train::unet::{Callbacks, Outcome, Report, Training, train};
 use nocturne::train::{TrainConfig, TrainError};
 use nocturne_models::checkpoint::Checkpoint;
+use nocturne_models::network::{self, NetworkConfig};
 use nocturne_models::random::Random;
 use nocturne_models::unet::{UNet2D, UNet2DConfig};
 
@@ -109,7 +110,7 @@ fn run(
         let clip = Clip { sample_rate: 8000, channels: 1, frames: 4, wav: b"RIFF".to_vec() };
         Ok(vec![Sample { width: 16, height: 16, png: b"PNG".to_vec(), clip: Some(clip) }])
     };
-    let publish = |network: &UNet2D| Ok(network.save(&config.model, &output.join("unet"))?);
+    let publish = |network: &UNet2D| Ok(network::save(&config.model, network, &output.join("unet"))?);
     train(Training {
         config,
         network: network(config),

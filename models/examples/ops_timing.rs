@@ -10,6 +10,7 @@ use burn::nn::{
 use burn::tensor::activation::silu;
 use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{Device, Distribution, Tensor, module};
+use nocturne_models::network::NetworkConfig;
 use nocturne_models::ops::{
     AttentionOptions, attention, conv_transpose1d, conv1d, conv2d, group_norm_silu, layer_norm, linear, rms_norm,
 };

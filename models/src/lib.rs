@@ -8,6 +8,7 @@ pub mod device;
 pub mod diffusion;
 pub mod files;
 pub mod initialise;
+pub mod network;
 pub mod ops;
 pub mod parameters;
 pub mod random;

@@ -7,8 +7,8 @@ use std::ops::ControlFlow::Continue;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use nocturne_models::diffusion::{
-    BetaSchedule, Clip, Denoiser, DiffusionError, Network, NoiseSchedule, PredictionType, Sampler, SamplerKind,
-    SchedulerClass, SchedulerConfig, TimestepSpacing, VarianceType, ddim, ddpm, sample, timesteps,
+    BetaSchedule, Clip, Condition, Denoiser, DiffusionError, Network, NoiseSchedule, PredictionType, Sampler,
+    SamplerKind, SchedulerClass, SchedulerConfig, TimestepSpacing, VarianceType, ddim, ddpm, sample, timesteps,
 };
 use nocturne_models::random::Random;
 
@@ -55,7 +55,7 @@ struct Oracle {
 }
 
 impl Network for Oracle {
-    fn forward(&self, _: Tensor<4>, timesteps: Tensor<1>) -> Tensor<4> {
+    fn forward(&self, _: Tensor<4>, timesteps: Tensor<1>, _: Option<&Condition>) -> Tensor<4> {
         let timesteps: Vec<usize> = host(timesteps).into_iter().map(|timestep| timestep as usize).collect();
         match self.prediction {
             PredictionType::Epsilon => self.noise.clone(),

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Tensor, TensorData};
 use nocturne_models::diffusion::{
-    BetaSchedule, Denoiser, Network, NoiseSchedule, PredictionType, Sampler, SamplerKind, SchedulerConfig,
+    BetaSchedule, Condition, Denoiser, Network, NoiseSchedule, PredictionType, Sampler, SamplerKind, SchedulerConfig,
     TimestepSpacing, sample, timesteps,
 };
 use safetensors::SafeTensors;
@@ -77,7 +77,7 @@ impl Tensors {
 struct Sine;
 
 impl Network for Sine {
-    fn forward(&self, sample: Tensor<4>, timesteps: Tensor<1>) -> Tensor<4> {
+    fn forward(&self, sample: Tensor<4>, timesteps: Tensor<1>, _: Option<&Condition>) -> Tensor<4> {
         let [batch] = timesteps.dims();
         let time = timesteps.reshape([batch, 1, 1, 1]);
         (sample.clone() * 1.3 + time * 0.01).sin() * 0.9 + sample * 0.1

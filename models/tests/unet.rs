@@ -11,6 +11,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use interpreter::python;
 use nocturne_models::checkpoint::Checkpoint;
+use nocturne_models::network::{self, NetworkConfig};
 use nocturne_models::parameters;
 use nocturne_models::random::Random;
 use nocturne_models::unet::{UNet2D, UNet2DConfig};
@@ -58,7 +59,7 @@ fn host<const D: usize>(tensor: &Tensor<D>) -> Vec<f32> {
 
 fn every_stage_matches(name: &str) {
     let device = Device::flex();
-    let (config, unet) = UNet2D::open(&fixture(name), &device).unwrap();
+    let (config, unet) = network::open::<UNet2DConfig>(&fixture(name), &device).unwrap();
     let taps = Taps::open(&format!("{name}/taps.safetensors"), &device);
     let (sample, timesteps) = (taps.tensor::<4>("sample"), taps.tensor::<1>("timesteps"));
 
@@ -95,7 +96,7 @@ fn every_option_and_the_old_attention_keys_match() {
 #[test]
 fn gradients_match() {
     for device in [Device::flex().autodiff(), Device::flex().autodiff().gradient_checkpointing()] {
-        let (_, unet) = UNet2D::open(&fixture("a"), &device).unwrap();
+        let (_, unet) = network::open::<UNet2DConfig>(&fixture("a"), &device).unwrap();
         let taps = Taps::open("a/taps.safetensors", &device);
         let expected = Taps::open("a/gradients.safetensors", &device);
         let output = unet.forward(taps.tensor("sample"), taps.tensor("timesteps"));
@@ -180,10 +181,10 @@ fn a_sample_has_the_same_bits_alone_and_in_a_batch() {
 #[test]
 fn a_saved_network_opens_again_with_the_same_bits() {
     let device = Device::flex();
-    let (config, unet) = UNet2D::open(&fixture("b"), &device).unwrap();
+    let (config, unet) = network::open::<UNet2DConfig>(&fixture("b"), &device).unwrap();
     let folder = tempfile::tempdir().unwrap();
-    unet.save(&config, folder.path()).unwrap();
-    let (config_again, again) = UNet2D::open(folder.path(), &device).unwrap();
+    network::save(&config, &unet, folder.path()).unwrap();
+    let (config_again, again) = network::open::<UNet2DConfig>(folder.path(), &device).unwrap();
     assert_eq!(config, config_again);
     let values = |unet: &UNet2D| {
         let mut all = Vec::new();
@@ -211,9 +212,9 @@ assert torch.equal(output, taps['output']) or (output - taps['output']).abs().ma
 ";
     let Some(python) = python("diffusers, safetensors, torch") else { return };
     for name in ["a", "b"] {
-        let (config, unet) = UNet2D::open(&fixture(name), &Device::flex()).unwrap();
+        let (config, unet) = network::open::<UNet2DConfig>(&fixture(name), &Device::flex()).unwrap();
         let folder = tempfile::tempdir().unwrap();
-        unet.save(&config, folder.path()).unwrap();
+        network::save(&config, &unet, folder.path()).unwrap();
         let taps = fixture(name).join("taps.safetensors");
         let run = Command::new(&python).args(["-c", SCRIPT]).arg(folder.path()).arg(taps).output().unwrap();
         assert!(run.status.success(), "{name}: {}", String::from_utf8_lossy(&run.stderr));

@@ -4,7 +4,8 @@ use crate::representation::{RepresentationConfig, RepresentationError};
 use burn::tensor::Device;
 use nocturne_models::diffusion::{DiffusionError, SchedulerClass, SchedulerConfig};
 use nocturne_models::files::write_atomic;
-use nocturne_models::unet::{SampleSize, UNet2D, UNet2DConfig, UNetError};
+use nocturne_models::network::{self, NetworkError};
+use nocturne_models::unet::{SampleSize, UNet2D, UNet2DConfig};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
@@ -51,7 +52,7 @@ pub enum ModelFolderError {
     },
     /// The network cannot be used.
     #[error(transparent)]
-    Network(#[from] UNetError),
+    Network(#[from] NetworkError),
     /// The scheduler's configuration cannot be used.
     #[error(transparent)]
     Scheduler(#[from] DiffusionError),
@@ -88,7 +89,7 @@ impl ModelFolder {
         if path.join("vqvae").is_dir() {
             return Err(ModelFolderError::Unsupported { path: path.to_owned(), part: "vqvae" });
         }
-        let (network_config, network) = UNet2D::open(&path.join("unet"), device)?;
+        let (network_config, network) = network::open::<UNet2DConfig>(&path.join("unet"), device)?;
         let sizes = (network_config.sample_size.map(SampleSize::dims), [mel.mel.y_res, mel.mel.x_res]);
         if let (Some(network), mel) = sizes
             && network != mel
@@ -105,7 +106,7 @@ impl ModelFolder {
             std::fs::create_dir_all(&folder)
                 .map_err(|source| ModelFolderError::Write { path: folder.clone(), source })?;
         }
-        network.save(&self.network, &path.join("unet"))?;
+        network::save(&self.network, network, &path.join("unet"))?;
         self.scheduler.save(&path.join("scheduler/scheduler_config.json"))?;
         write_text(&path.join("mel/mel_config.json"), &self.mel.to_json())?;
         write_text(&path.join("model_index.json"), &self.index())

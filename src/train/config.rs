@@ -261,6 +261,7 @@ fn compare(path: &str, first: &Value, second: &Value, found: &mut Vec<Difference
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use nocturne_models::network::NetworkConfig;
 
     #[test]
     fn the_default_network_is_the_published_one() {

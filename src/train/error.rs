@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use nocturne_models::checkpoint::CheckpointError;
 use nocturne_models::diffusion::DiffusionError;
-use nocturne_models::unet::ConfigError;
+use nocturne_models::network::ConfigError;
 
 /// What a callback of the training loop may fail with.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;

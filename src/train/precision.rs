@@ -5,7 +5,7 @@
 
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{DType, Tensor};
-use nocturne_models::diffusion::Network;
+use nocturne_models::diffusion::{Condition, Network};
 use serde::{Deserialize, Serialize};
 
 /// The numbers that forward and backward compute with. Weights, optimiser and average are always float32.
@@ -40,12 +40,18 @@ impl<'a, N: Module + Network> Trained<'a, N> {
 
 impl<N: Module + Network> Network for Trained<'_, N> {
     /// # Shapes
-    /// `sample` `[batch, channel, height, width]` and `timesteps` `[batch]` in float32, the result as `sample`.
-    fn forward(&self, sample: Tensor<4>, timesteps: Tensor<1>) -> Tensor<4> {
+    /// `sample` `[batch, channel, height, width]`, `timesteps` `[batch]` and the condition in float32, the result as `sample`.
+    fn forward(&self, sample: Tensor<4>, timesteps: Tensor<1>, condition: Option<&Condition>) -> Tensor<4> {
         match self {
-            Self::Full(network) => network.forward(sample, timesteps),
-            // Timesteps stay float32: bfloat16 cannot tell 998 from 999.
-            Self::Half(network) => network.forward(sample.cast(DType::BF16), timesteps).cast(DType::F32),
+            Self::Full(network) => network.forward(sample, timesteps, condition),
+            Self::Half(network) => {
+                let condition = condition.map(|Condition { encodings, mask }| Condition {
+                    encodings: encodings.clone().cast(DType::BF16),
+                    mask: mask.clone(),
+                });
+                // Timesteps stay float32: bfloat16 cannot tell 998 from 999.
+                network.forward(sample.cast(DType::BF16), timesteps, condition.as_ref()).cast(DType::F32)
+            }
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use super::{NoiseSchedule, PredictionType};
+use super::{Condition, NoiseSchedule, PredictionType};
 
 /// A network that a [`Denoiser`] can use.
 pub trait Network {
@@ -12,7 +12,9 @@ pub trait Network {
     /// - sample: `[batch, channel, height, width]`
     /// - timesteps: `[batch]`, whole numbers
     /// - output: as sample
-    fn forward(&self, sample: Tensor<4>, timesteps: Tensor<1>) -> Tensor<4>;
+    ///
+    /// A network that knows no condition ignores it; one that needs a condition panics without.
+    fn forward(&self, sample: Tensor<4>, timesteps: Tensor<1>, condition: Option<&Condition>) -> Tensor<4>;
 }
 
 /// What a denoiser says of a noisy sample x = √ᾱ·x₀ + √(1−ᾱ)·ε.
@@ -30,12 +32,19 @@ pub struct Denoiser<'a, N> {
     network: &'a N,
     schedule: &'a NoiseSchedule,
     prediction_type: PredictionType,
+    condition: Option<Condition>,
 }
 
 impl<'a, N: Network> Denoiser<'a, N> {
     /// Joins a network with the schedule that it is, or will be, trained on.
     pub fn new(network: &'a N, schedule: &'a NoiseSchedule, prediction_type: PredictionType) -> Self {
-        Self { network, schedule, prediction_type }
+        Self { network, schedule, prediction_type, condition: None }
+    }
+
+    /// The same with what its samples are conditioned on, item for item.
+    #[must_use]
+    pub fn conditioned(self, condition: Option<Condition>) -> Self {
+        Self { condition, ..self }
     }
 
     /// The schedule.
@@ -65,7 +74,7 @@ impl<'a, N: Network> Denoiser<'a, N> {
         };
         let times: Vec<f32> = timesteps.iter().map(|timestep| *timestep as f32).collect();
         let times = Tensor::from_data(times.as_slice(), (&noisy.device(), noisy.dtype()));
-        let output = self.network.forward(noisy, times);
+        let output = self.network.forward(noisy, times, self.condition.as_ref());
         (output - target).square().mean_dims(&[1, 2, 3]).reshape([batch])
     }
 
@@ -79,7 +88,7 @@ impl<'a, N: Network> Denoiser<'a, N> {
     pub fn predict(&self, noisy: Tensor<4>, timestep: usize) -> Prediction {
         let [batch, ..] = noisy.dims();
         let times = Tensor::full([batch], timestep as f32, (&noisy.device(), noisy.dtype()));
-        let output = self.network.forward(noisy.clone(), times);
+        let output = self.network.forward(noisy.clone(), times, self.condition.as_ref());
         let alpha_bar = self.schedule.alpha_bar(timestep);
         let (signal_rate, noise_rate) = (alpha_bar.sqrt(), (1.0 - alpha_bar).sqrt());
         match self.prediction_type {

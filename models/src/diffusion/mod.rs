@@ -10,6 +10,7 @@
 
 mod betas;
 mod clip;
+mod condition;
 mod config;
 pub mod ddim;
 pub mod ddpm;
@@ -20,6 +21,7 @@ mod schedule;
 mod timesteps;
 
 pub use clip::Clip;
+pub use condition::Condition;
 pub use config::{BetaSchedule, PredictionType, SchedulerClass, SchedulerConfig, TimestepSpacing, VarianceType};
 pub use denoiser::{Denoiser, Network, Prediction};
 pub use error::DiffusionError;

@@ -1,6 +1,8 @@
-use std::fmt;
-
+use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
+
+use super::UNet2D;
+use crate::network::{ConfigError, NetworkConfig, check, current_attention_name, one_of};
 
 /// `unet/config.json` of a diffusers model folder: the fields of `UNet2DModel`, with its names and defaults. Fields that
 /// it does not know are ignored.
@@ -86,18 +88,6 @@ impl SampleSize {
     }
 }
 
-/// A configuration that describes no network of ours.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{field}: found {found}, expected {expected}")]
-pub struct ConfigError {
-    /// The field.
-    pub field: &'static str,
-    /// Its value.
-    pub found: String,
-    /// What it may be.
-    pub expected: String,
-}
-
 impl Default for UNet2DConfig {
     fn default() -> Self {
         let names = |names: [&str; 4]| names.map(str::to_owned).to_vec();
@@ -134,13 +124,10 @@ impl Default for UNet2DConfig {
     }
 }
 
-impl UNet2DConfig {
-    /// Checks every field.
-    ///
-    /// # Errors
-    ///
-    /// The first field with a value that is unknown, not supported here, or at odds with another.
-    pub fn validate(&self) -> Result<(), ConfigError> {
+impl NetworkConfig for UNet2DConfig {
+    type Network = UNet2D;
+
+    fn validate(&self) -> Result<(), ConfigError> {
         one_of("_class_name", &self.class_name, &["UNet2DModel"])?;
         one_of("time_embedding_type", &self.time_embedding_type, &["positional"])?;
         one_of("mid_block_type", &self.mid_block_type, &["UNetMidBlock2D"])?;
@@ -185,6 +172,16 @@ impl UNet2DConfig {
         }
     }
 
+    fn build(&self, device: &Device) -> UNet2D {
+        UNet2D::new(self, device)
+    }
+
+    fn current_name(&self, published: &str) -> Option<String> {
+        Some(current_attention_name(published))
+    }
+}
+
+impl UNet2DConfig {
     /// Checks the height and width of a sample: every downsampling must halve it without rest.
     pub fn check_size(&self, [height, width]: [usize; 2]) -> Result<(), ConfigError> {
         let factor = self.size_factor();
@@ -255,17 +252,4 @@ impl UNet2DConfig {
         let expected = format!("less than {half}, half of the first block's channels");
         check("freq_shift", self.freq_shift < half as f64, self.freq_shift, expected)
     }
-}
-
-fn one_of(field: &'static str, value: &str, known: &[&str]) -> Result<(), ConfigError> {
-    check(field, known.contains(&value), format_args!("{value:?}"), known.join(" or "))
-}
-
-fn check(
-    field: &'static str,
-    holds: bool,
-    found: impl fmt::Display,
-    expected: impl Into<String>,
-) -> Result<(), ConfigError> {
-    if holds { Ok(()) } else { Err(ConfigError { field, found: found.to_string(), expected: expected.into() }) }
 }

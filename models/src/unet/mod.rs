@@ -5,7 +5,6 @@
 
 mod attention;
 mod blocks;
-mod checkpoint;
 mod config;
 mod embedding;
 mod model;
@@ -13,8 +12,7 @@ mod resnet;
 
 pub use attention::Attention;
 pub use blocks::{DownBlock, Downsample, MidBlock, UpBlock, Upsample};
-pub use checkpoint::UNetError;
-pub use config::{ConfigError, SampleSize, UNet2DConfig};
+pub use config::{SampleSize, UNet2DConfig};
 pub use embedding::TimestepEmbedding;
 pub use model::UNet2D;
 pub use resnet::ResnetBlock;

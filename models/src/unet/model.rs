@@ -5,11 +5,9 @@ use burn::tensor::{Device, Tensor};
 
 use super::embedding::sinusoids;
 use super::resnet::{conv3x3, new_norm};
-use super::{ConfigError, DownBlock, MidBlock, TimestepEmbedding, UNet2DConfig, UpBlock};
-use crate::diffusion::Network;
-use crate::initialise::torch_default;
+use super::{DownBlock, MidBlock, TimestepEmbedding, UNet2DConfig, UpBlock};
+use crate::diffusion::{Condition, Network};
 use crate::ops::{conv2d, group_norm_silu};
-use crate::random::Random;
 
 /// The network that predicts the noise in a sample, or what else it was trained to predict.
 #[derive(Module, Debug)]
@@ -38,46 +36,24 @@ pub struct UNet2D {
     pub flip_sin_to_cos: bool,
 }
 
-impl UNet2DConfig {
-    /// A fresh network with PyTorch's default initialisation, drawn on the host: see [`torch_default`].
-    ///
-    /// # Errors
-    ///
-    /// See [`UNet2DConfig::validate`].
-    pub fn init(&self, device: &Device, random: &mut Random) -> Result<UNet2D, ConfigError> {
-        Ok(torch_default(self.build(device)?, random))
-    }
-
-    /// How many numbers the network has. Allocates none of them.
-    ///
-    /// # Errors
-    ///
-    /// See [`UNet2DConfig::validate`].
-    pub fn parameter_count(&self) -> Result<usize, ConfigError> {
-        Ok(self.build(&Device::flex())?.num_params())
-    }
-
-    /// The network without values: they are to be filled in.
-    pub(super) fn build(&self, device: &Device) -> Result<UNet2D, ConfigError> {
-        self.validate()?;
-        let (first, levels) = (self.block_out_channels[0], self.block_out_channels.len());
-        Ok(UNet2D {
-            conv_in: conv3x3([self.in_channels, first], device),
-            time_embedding: TimestepEmbedding::new(first, self.time_embedding_width(), device),
-            down_blocks: (0..levels).map(|level| DownBlock::new(level, self, device)).collect(),
-            mid_block: MidBlock::new(self, device),
-            up_blocks: (0..levels).map(|level| UpBlock::new(level, self, device)).collect(),
-            conv_norm_out: new_norm(self.norm_num_groups, first, self, device),
-            conv_out: conv3x3([first, self.out_channels], device),
-            center_input_sample: self.center_input_sample,
-            sinusoids: first,
-            freq_shift: self.freq_shift,
-            flip_sin_to_cos: self.flip_sin_to_cos,
-        })
-    }
-}
-
 impl UNet2D {
+    pub(super) fn new(config: &UNet2DConfig, device: &Device) -> Self {
+        let (first, levels) = (config.block_out_channels[0], config.block_out_channels.len());
+        Self {
+            conv_in: conv3x3([config.in_channels, first], device),
+            time_embedding: TimestepEmbedding::new(first, config.time_embedding_width(), device),
+            down_blocks: (0..levels).map(|level| DownBlock::new(level, config, device)).collect(),
+            mid_block: MidBlock::new(config, device),
+            up_blocks: (0..levels).map(|level| UpBlock::new(level, config, device)).collect(),
+            conv_norm_out: new_norm(config.norm_num_groups, first, config, device),
+            conv_out: conv3x3([first, config.out_channels], device),
+            center_input_sample: config.center_input_sample,
+            sinusoids: first,
+            freq_shift: config.freq_shift,
+            flip_sin_to_cos: config.flip_sin_to_cos,
+        }
+    }
+
     /// Predicts from noisy samples and their timesteps, which need not be whole.
     ///
     /// The sample is of the weights' precision. In mixed precision the norms' weights and the timesteps are float32 and
@@ -124,7 +100,7 @@ impl UNet2D {
 }
 
 impl Network for UNet2D {
-    fn forward(&self, sample: Tensor<4>, timesteps: Tensor<1>) -> Tensor<4> {
+    fn forward(&self, sample: Tensor<4>, timesteps: Tensor<1>, _: Option<&Condition>) -> Tensor<4> {
         Self::forward(self, sample, timesteps)
     }
 }
