@@ -1,13 +1,8 @@
 use burn::module::Module;
-use burn::nn::PaddingConfig2d;
-use burn::nn::conv::{Conv2d, Conv2dConfig};
-use burn::tensor::module::interpolate;
-use burn::tensor::ops::{InterpolateMode, InterpolateOptions};
 use burn::tensor::{Device, Tensor};
 
-use super::resnet::conv3x3;
-use super::{Attention, ResnetBlock, UNet2DConfig};
-use crate::ops::conv2d;
+use super::UNet2DConfig;
+use crate::blocks::{Attention, Downsample, ResnetBlock, Upsample};
 
 /// Residual blocks at one resolution, then half of it: `DownBlock2D`, or with attention `AttnDownBlock2D`.
 #[derive(Module, Debug)]
@@ -28,10 +23,10 @@ impl DownBlock {
         Self {
             attentions: attentions(&config.down_block_types[level], config.layers_per_block, output, config, device),
             resnets: (0..config.layers_per_block)
-                .map(|layer| ResnetBlock::new([input(layer), output], 1.0, config, device))
+                .map(|layer| config.resnet([input(layer), output], 1.0, device))
                 .collect(),
             downsamplers: (level + 1 < channels.len())
-                .then(|| Downsample::new(output, config, device))
+                .then(|| Downsample::new(output, config.downsample_padding, device))
                 .into_iter()
                 .collect(),
         }
@@ -44,7 +39,7 @@ impl DownBlock {
     /// `[batch, in, height, width]`, time embedding `[batch, embedding]` → `[batch, out, height / 2, width / 2]`
     pub fn forward(&self, mut hidden: Tensor<4>, time: &Tensor<2>, skips: &mut Vec<Tensor<4>>) -> Tensor<4> {
         for (layer, resnet) in self.resnets.iter().enumerate() {
-            hidden = resnet.forward(hidden, time.clone());
+            hidden = resnet.forward(hidden, Some(time.clone()));
             if let Some(attention) = self.attentions.get(layer) {
                 hidden = attention.forward(hidden);
             }
@@ -71,8 +66,8 @@ impl MidBlock {
     pub(super) fn new(config: &UNet2DConfig, device: &Device) -> Self {
         let channels = config.block_out_channels[config.block_out_channels.len() - 1];
         let scale = config.mid_block_scale_factor;
-        let resnet = || ResnetBlock::new([channels, channels], scale, config, device);
-        let attention = || Attention::new(channels, config.mid_attention_groups(), scale, config, device);
+        let resnet = || config.resnet([channels, channels], scale, device);
+        let attention = || config.attention(channels, config.mid_attention_groups(), scale, device);
         Self { attentions: config.add_attention.then(attention).into_iter().collect(), resnets: [resnet(), resnet()] }
     }
 
@@ -81,9 +76,9 @@ impl MidBlock {
     /// `[batch, channel, height, width]`, time embedding `[batch, embedding]` → the same as the first
     pub fn forward(&self, hidden: Tensor<4>, time: &Tensor<2>) -> Tensor<4> {
         let [first, second] = &self.resnets;
-        let hidden = first.forward(hidden, time.clone());
+        let hidden = first.forward(hidden, Some(time.clone()));
         let hidden = self.attentions.iter().fold(hidden, |hidden, attention| attention.forward(hidden));
-        second.forward(hidden, time.clone())
+        second.forward(hidden, Some(time.clone()))
     }
 }
 
@@ -112,7 +107,7 @@ impl UpBlock {
         };
         Self {
             attentions: attentions(&config.up_block_types[level], layers, output, config, device),
-            resnets: (0..layers).map(|layer| ResnetBlock::new([input(layer), output], 1.0, config, device)).collect(),
+            resnets: (0..layers).map(|layer| config.resnet([input(layer), output], 1.0, device)).collect(),
             upsamplers: (level + 1 < channels.len()).then(|| Upsample::new(output, device)).into_iter().collect(),
         }
     }
@@ -129,7 +124,7 @@ impl UpBlock {
     pub fn forward(&self, mut hidden: Tensor<4>, time: &Tensor<2>, skips: &mut Vec<Tensor<4>>) -> Tensor<4> {
         for (layer, resnet) in self.resnets.iter().enumerate() {
             let skip = skips.pop().expect("a skip of the down blocks for every layer");
-            hidden = resnet.forward(Tensor::cat(vec![hidden, skip], 1), time.clone());
+            hidden = resnet.forward(Tensor::cat(vec![hidden, skip], 1), Some(time.clone()));
             if let Some(attention) = self.attentions.get(layer) {
                 hidden = attention.forward(hidden);
             }
@@ -138,55 +133,7 @@ impl UpBlock {
     }
 }
 
-/// A convolution of stride two.
-#[derive(Module, Debug)]
-pub struct Downsample {
-    /// The convolution.
-    pub conv: Conv2d,
-}
-
-impl Downsample {
-    fn new(channels: usize, config: &UNet2DConfig, device: &Device) -> Self {
-        // Top, left, bottom, right.
-        let padding = match config.downsample_padding {
-            0 => PaddingConfig2d::Explicit(0, 0, 1, 1),
-            all => PaddingConfig2d::Explicit(all, all, all, all),
-        };
-        let conv = Conv2dConfig::new([channels, channels], [3, 3]).with_stride([2, 2]).with_padding(padding);
-        Self { conv: conv.init(device) }
-    }
-
-    /// # Shapes
-    ///
-    /// `[batch, channel, height, width]` → `[batch, channel, height / 2, width / 2]`
-    pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
-        conv2d(&self.conv, input)
-    }
-}
-
-/// Every pixel four times, then a convolution.
-#[derive(Module, Debug)]
-pub struct Upsample {
-    /// The convolution.
-    pub conv: Conv2d,
-}
-
-impl Upsample {
-    fn new(channels: usize, device: &Device) -> Self {
-        Self { conv: conv3x3([channels, channels], device) }
-    }
-
-    /// # Shapes
-    ///
-    /// `[batch, channel, height, width]` → `[batch, channel, 2 · height, 2 · width]`
-    pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
-        let [_, _, height, width] = input.dims();
-        let twice = InterpolateOptions::new(InterpolateMode::Nearest).with_output_size([2 * height, 2 * width]);
-        conv2d(&self.conv, interpolate(input, twice))
-    }
-}
-
 fn attentions(kind: &str, layers: usize, channels: usize, config: &UNet2DConfig, device: &Device) -> Vec<Attention> {
     let layers = if kind.starts_with("Attn") { layers } else { 0 };
-    (0..layers).map(|_| Attention::new(channels, Some(config.norm_num_groups), 1.0, config, device)).collect()
+    (0..layers).map(|_| config.attention(channels, Some(config.norm_num_groups), 1.0, device)).collect()
 }

@@ -2,6 +2,7 @@ use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
 use super::UNet2D;
+use crate::blocks::{Attention, AttentionSettings, ResnetBlock, ResnetSettings};
 use crate::network::{ConfigError, NetworkConfig, check, current_attention_name, one_of};
 
 /// `unet/config.json` of a diffusers model folder: the fields of `UNet2DModel`, with its names and defaults. Fields that
@@ -201,6 +202,32 @@ impl UNet2DConfig {
 
     pub(super) fn scale_shift(&self) -> bool {
         self.resnet_time_scale_shift == "scale_shift"
+    }
+
+    /// A residual block that divides its output by `scale`.
+    pub(super) fn resnet(&self, [input, output]: [usize; 2], scale: f64, device: &Device) -> ResnetBlock {
+        let settings = ResnetSettings {
+            input,
+            output,
+            time: Some(self.time_embedding_width()),
+            scale_shift: self.scale_shift(),
+            groups: self.norm_num_groups,
+            epsilon: self.norm_eps,
+            output_scale_factor: scale,
+        };
+        ResnetBlock::new(settings, device)
+    }
+
+    /// Self-attention that divides its output by `scale`.
+    pub(super) fn attention(&self, channels: usize, groups: Option<usize>, scale: f64, device: &Device) -> Attention {
+        let settings = AttentionSettings {
+            channels,
+            heads: channels / self.attention_head_dim.unwrap_or(channels),
+            groups,
+            epsilon: self.norm_eps,
+            rescale_output_factor: scale,
+        };
+        Attention::new(settings, device)
     }
 
     /// The groups of the middle attention's normalisation; diffusers leaves it out with `scale_shift`.

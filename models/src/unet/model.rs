@@ -3,9 +3,8 @@ use burn::nn::GroupNorm;
 use burn::nn::conv::Conv2d;
 use burn::tensor::{Device, Tensor};
 
-use super::embedding::sinusoids;
-use super::resnet::{conv3x3, new_norm};
-use super::{DownBlock, MidBlock, TimestepEmbedding, UNet2DConfig, UpBlock};
+use super::{DownBlock, MidBlock, UNet2DConfig, UpBlock};
+use crate::blocks::{TimestepEmbedding, conv3x3, new_norm, sinusoids};
 use crate::diffusion::{Condition, Network};
 use crate::ops::{conv2d, group_norm_silu};
 
@@ -45,7 +44,7 @@ impl UNet2D {
             down_blocks: (0..levels).map(|level| DownBlock::new(level, config, device)).collect(),
             mid_block: MidBlock::new(config, device),
             up_blocks: (0..levels).map(|level| UpBlock::new(level, config, device)).collect(),
-            conv_norm_out: new_norm(config.norm_num_groups, first, config, device),
+            conv_norm_out: new_norm([config.norm_num_groups, first], config.norm_eps, device),
             conv_out: conv3x3([first, config.out_channels], device),
             center_input_sample: config.center_input_sample,
             sinusoids: first,

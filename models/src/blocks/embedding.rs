@@ -15,7 +15,7 @@ pub struct TimestepEmbedding {
 }
 
 impl TimestepEmbedding {
-    pub(super) fn new(input: usize, width: usize, device: &Device) -> Self {
+    pub(crate) fn new(input: usize, width: usize, device: &Device) -> Self {
         Self {
             linear_1: LinearConfig::new(input, width).init(device),
             linear_2: LinearConfig::new(width, width).init(device),
@@ -37,7 +37,7 @@ impl TimestepEmbedding {
 /// # Shapes
 ///
 /// `[batch]` → `[batch, width]`
-pub(super) fn sinusoids(timesteps: Tensor<1>, width: usize, shift: f64, cosine_first: bool) -> Tensor<2> {
+pub(crate) fn sinusoids(timesteps: Tensor<1>, width: usize, shift: f64, cosine_first: bool) -> Tensor<2> {
     let half = width / 2;
     // In f32 up to the exponential, as the published networks were trained: at t = 999 a rounding is visible.
     let step = -(10_000.0f64.ln() as f32);

@@ -2,7 +2,6 @@ use burn::module::Module;
 use burn::nn::{GroupNorm, Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 
-use super::UNet2DConfig;
 use super::resnet::{new_norm, rescaled};
 use crate::ops::{AttentionOptions, attention, group_norm, linear};
 
@@ -26,23 +25,33 @@ pub struct Attention {
     pub rescale_output_factor: f64,
 }
 
+/// What an [`Attention`] is made of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AttentionSettings {
+    /// Channels of the input and the output.
+    pub channels: usize,
+    /// Number of heads.
+    pub heads: usize,
+    /// Groups of the normalisation, if there is one.
+    pub groups: Option<usize>,
+    /// Added to the variances.
+    pub epsilon: f64,
+    /// Divides the output.
+    pub rescale_output_factor: f64,
+}
+
 impl Attention {
-    pub(super) fn new(
-        channels: usize,
-        groups: Option<usize>,
-        scale: f64,
-        config: &UNet2DConfig,
-        device: &Device,
-    ) -> Self {
+    pub(crate) fn new(settings: AttentionSettings, device: &Device) -> Self {
+        let AttentionSettings { channels, heads, groups, epsilon, rescale_output_factor } = settings;
         let projection = || LinearConfig::new(channels, channels).init(device);
         Self {
-            group_norm: groups.map(|groups| new_norm(groups, channels, config, device)),
+            group_norm: groups.map(|groups| new_norm([groups, channels], epsilon, device)),
             to_q: projection(),
             to_k: projection(),
             to_v: projection(),
             to_out: [projection()],
-            heads: channels / config.attention_head_dim.unwrap_or(channels),
-            rescale_output_factor: scale,
+            heads,
+            rescale_output_factor,
         }
     }
 

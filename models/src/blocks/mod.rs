@@ -1,0 +1,14 @@
+//! Blocks that several networks are made of, named and keyed as in diffusers.
+
+mod attention;
+mod embedding;
+mod resample;
+mod resnet;
+
+pub use attention::Attention;
+pub(crate) use attention::AttentionSettings;
+pub use embedding::TimestepEmbedding;
+pub(crate) use embedding::sinusoids;
+pub use resample::{Downsample, Upsample};
+pub use resnet::ResnetBlock;
+pub(crate) use resnet::{ResnetSettings, conv3x3, new_norm};
