@@ -124,6 +124,13 @@ impl BackboneConfig {
         }
     }
 
+    /// Sets the width of the encodings of a network that is conditioned.
+    pub fn set_condition_width(&mut self, _width: usize) {
+        match self {
+            Self::UNet2D(_) => {}
+        }
+    }
+
     /// Refuses samples of `[height, width]` that the network cannot take.
     ///
     /// # Errors

@@ -43,6 +43,10 @@ pub struct DataSettings {
     pub input_dir: Option<PathBuf>,
     /// The mel dataset: what `prepare` writes and `train` reads.
     pub dataset: Option<PathBuf>,
+    /// The VAE whose latents the network learns, instead of mels: its folder, or that of a model.
+    pub vae: Option<PathBuf>,
+    /// The encodings that the network is conditioned on: what `encode` writes, or a published pickle.
+    pub encodings: Option<PathBuf>,
     /// Frames and mel bands of a window.
     pub resolution: [usize; 2],
     /// Samples a second.
@@ -73,6 +77,8 @@ impl Default for DataSettings {
         Self {
             input_dir: None,
             dataset: None,
+            vae: None,
+            encodings: None,
             resolution: [x_res, y_res],
             sample_rate,
             hop_length,
@@ -145,15 +151,19 @@ impl Experiment {
         }
     }
 
-    /// The experiment of `layers`. The kind of network that they name wins over `kind`.
-    pub fn resolve(layers: Layers, kind: BackboneKind) -> Result<Self, ConfigError> {
+    /// The experiment of `layers`. The kind of network that they name wins over `kind`, and a U-Net with encodings is the
+    /// conditional one.
+    pub fn resolve(mut layers: Layers, kind: BackboneKind) -> Result<Self, ConfigError> {
+        let conditional = layers.get("data.encodings").is_some_and(Value::is_string);
         let kind = match layers.get("model._class_name").and_then(Value::as_str) {
-            None => kind,
             Some(name) => BackboneKind::named(name).ok_or_else(|| ConfigError::Invalid {
                 key: "model._class_name".to_owned(),
                 reason: format!("{name:?}, expected {}", BackboneKind::ALL.map(BackboneKind::class_name).join(" or ")),
             })?,
+            None if kind == BackboneKind::UNet2D && conditional => BackboneKind::UNet2DCondition,
+            None => kind,
         };
+        layers.drop_other_kinds("model", "_class_name", BackboneKind::UNet2D.class_name());
         let defaults = Self::of(kind);
         let mut experiment = layers.resolve(&defaults)?;
         follow(&mut experiment.model, &defaults.model);

@@ -1,15 +1,10 @@
-//! New mels from a network, in batches that do not change the result.
+//! How to sample, and the noise to start from.
 
-use burn::tensor::{Device, Tensor, TensorData};
-use ndarray::{Array4, s};
-use nocturne_models::backbone::Backbone;
-use nocturne_models::diffusion::{
-    Denoiser, DiffusionError, NoiseSchedule, Sampler, SamplerKind, SchedulerConfig, sample,
-};
+use ndarray::Array4;
+use nocturne_models::diffusion::DiffusionError;
 use nocturne_models::random::Random;
 use serde::{Deserialize, Serialize};
-use std::ops::{ControlFlow, Range};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::ops::Range;
 use thiserror::Error;
 
 /// How to sample: the section `sampling` of an experiment.
@@ -88,57 +83,4 @@ pub fn drawn_noise(seed: u64, items: Range<usize>, [channels, bands, frames]: [u
         slot.iter_mut().zip(values).for_each(|(slot, value)| *slot = value);
     }
     noise
-}
-
-/// Samples one mel for each `noise`, the first of them mel number `first`.
-///
-/// The noise of every step comes from a stream of the mel's own, and on the CPU each mel goes through the network alone,
-/// because matrix kernels choose their order of summation by the batch: so a seed gives the same bytes in any batch.
-/// `on_step` is called after every step of every forward pass.
-///
-/// # Shapes
-/// - `noise`, output: `[batch, channel, mel, frame]`
-pub fn sample_mels(
-    network: &Backbone,
-    scheduler: &SchedulerConfig,
-    settings: &SamplingSettings,
-    (first, noise): (usize, &Array4<f32>),
-    device: &Device,
-    stop: &AtomicBool,
-    mut on_step: impl FnMut(),
-) -> Result<Array4<f32>, SampleError> {
-    let schedule = NoiseSchedule::new(scheduler)?;
-    let denoiser = Denoiser::new(network, &schedule, scheduler.prediction_type);
-    let kind = match settings.scheduler {
-        Scheduler::Ddpm => SamplerKind::Ddpm,
-        Scheduler::Ddim => SamplerKind::Ddim { eta: settings.eta },
-    };
-    let sampler = Sampler::new(kind, scheduler, &schedule, settings.num_inference_steps)?;
-    let at_once = if *device == Device::flex() { 1 } else { settings.eval_batch_size.max(1) };
-    let mut mels = Array4::zeros(noise.raw_dim());
-    for start in (0..noise.dim().0).step_by(at_once) {
-        let part = noise.slice(s![start..noise.dim().0.min(start + at_once), .., .., ..]);
-        let (batch, channels, bands, frames) = part.dim();
-        let shape = [batch, channels, bands, frames];
-        let upload = |values: Vec<f32>| Tensor::<4>::from_data(TensorData::new(values, shape), device);
-        let mut streams: Vec<Random> =
-            (0..batch).map(|item| Random::new(settings.seed, "step noise", (first + start + item) as u64)).collect();
-        let step_noise =
-            |_| upload(streams.iter_mut().flat_map(|stream| stream.normal(channels * bands * frames)).collect());
-        let noise = upload(part.iter().copied().collect());
-        let sampled = sample(&sampler, &denoiser, noise, step_noise, |_, _| {
-            on_step();
-            if stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        });
-        let sampled = sampled.ok_or(SampleError::Interrupted)?;
-        let values =
-            sampled.into_data().try_to_vec::<f32>().map_err(|error| SampleError::Device(format!("{error:?}")))?;
-        if let Some(broken) = values.iter().position(|value| !value.is_finite()) {
-            return Err(SampleError::NotFinite { index: first + start + broken / (channels * bands * frames) });
-        }
-        for (slot, value) in mels.slice_mut(s![start..start + batch, .., .., ..]).iter_mut().zip(values) {
-            *slot = value;
-        }
-    }
-    Ok(mels)
 }

@@ -57,6 +57,10 @@ impl Default for TrainConfig {
 pub struct DataSettings {
     /// The folder of the mel dataset.
     pub dataset: Option<PathBuf>,
+    /// The VAE whose latents are learned.
+    pub vae: Option<PathBuf>,
+    /// The encodings that the network is conditioned on.
+    pub encodings: Option<PathBuf>,
 }
 
 /// The optimisation, checkpoints and logs. The defaults are the published ones, where there are any.
