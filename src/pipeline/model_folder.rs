@@ -2,7 +2,7 @@
 
 use crate::representation::{RepresentationConfig, RepresentationError};
 use burn::tensor::Device;
-use nocturne_models::diffusion::{DiffusionError, SchedulerClass, SchedulerConfig};
+use nocturne_models::diffusion::{DiffusionError, SchedulerConfig};
 use nocturne_models::files::write_atomic;
 use nocturne_models::network::{self, NetworkError};
 use nocturne_models::unet::{SampleSize, UNet2D, UNet2DConfig};
@@ -113,15 +113,11 @@ impl ModelFolder {
     }
 
     fn index(&self) -> String {
-        let scheduler = match self.scheduler.class {
-            SchedulerClass::Ddpm => "DDPMScheduler",
-            SchedulerClass::Ddim => "DDIMScheduler",
-        };
         let index = json!({
             "_class_name": "AudioDiffusionPipeline",
             "_diffusers_version": DIFFUSERS_VERSION,
             "mel": ["diffusers", "Mel"],
-            "scheduler": ["diffusers", scheduler],
+            "scheduler": ["diffusers", self.scheduler.class.name()],
             "unet": ["diffusers", "UNet2DModel"],
             "vqvae": [null, null],
         });

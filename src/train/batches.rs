@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::JoinHandle;
 
+use nocturne_models::diffusion::TimestepDistribution;
 use nocturne_models::random::Random;
 
 use super::error::TrainError;
@@ -40,8 +41,8 @@ pub struct Batch {
     pub samples: Vec<f32>,
     /// N(0, 1), as many.
     pub noise: Vec<f32>,
-    /// One an item, uniform.
-    pub timesteps: Vec<usize>,
+    /// One an item.
+    pub timesteps: Vec<f32>,
     /// The recording of every item.
     pub files: Vec<String>,
 }
@@ -53,7 +54,7 @@ pub fn read_batch(
     indices: &[usize],
     draws: Range<u64>,
     seed: u64,
-    num_train_timesteps: usize,
+    timesteps: &TimestepDistribution,
 ) -> Result<Batch, TrainError> {
     let [channels, mels, frames] = examples.shape();
     let size = channels * mels * frames;
@@ -68,7 +69,7 @@ pub fn read_batch(
     for (((sample, noise), index), draw) in items.zip(indices).zip(draws) {
         examples.read(*index, sample)?;
         Random::new(seed, "noise", draw).fill_normal(noise);
-        batch.timesteps.push(Random::new(seed, "timestep", draw).below(num_train_timesteps as u64) as usize);
+        batch.timesteps.push(timesteps.draw(&mut Random::new(seed, "timestep", draw)));
         batch.files.push(examples.source(*index).to_string());
     }
     Ok(batch)
@@ -83,8 +84,8 @@ pub struct Order {
     pub seed: u64,
     /// Items a batch.
     pub batch_size: usize,
-    /// Timesteps are drawn below this.
-    pub num_train_timesteps: usize,
+    /// What timesteps are drawn from.
+    pub timesteps: TimestepDistribution,
 }
 
 /// The batches from draw `position` on, prepared by a thread of their own.
@@ -102,7 +103,7 @@ impl Batches {
             loop {
                 let indices = draws.take(order.batch_size);
                 let range = draws.position - indices.len() as u64..draws.position;
-                let batch = read_batch(&*examples, &indices, range, order.seed, order.num_train_timesteps);
+                let batch = read_batch(&*examples, &indices, range, order.seed, &order.timesteps);
                 let failed = batch.is_err();
                 if sender.send(batch).is_err() || failed {
                     return;
@@ -167,6 +168,7 @@ impl<'a> Draws<'a> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use nocturne_models::diffusion::{SchedulerConfig, TimestepSampling};
 
     struct Numbers(usize);
 
@@ -190,7 +192,8 @@ mod tests {
     }
 
     fn order(batch_size: usize) -> Order {
-        Order { indices: (0..5).collect(), seed: 3, batch_size, num_train_timesteps: 1000 }
+        let timesteps = TimestepDistribution::new(TimestepSampling::Uniform, &SchedulerConfig::default()).unwrap();
+        Order { indices: (0..5).collect(), seed: 3, batch_size, timesteps }
     }
 
     fn batches(batch_size: usize, position: u64, count: usize) -> Vec<Batch> {
@@ -221,7 +224,7 @@ mod tests {
     #[test]
     fn an_item_is_the_same_in_any_batch_size() {
         let (small, large) = (batches(2, 0, 6), batches(4, 0, 3));
-        let join = |batches: &[Batch]| -> (Vec<f32>, Vec<usize>) {
+        let join = |batches: &[Batch]| -> (Vec<f32>, Vec<f32>) {
             let noise = batches.iter().flat_map(|batch| batch.noise.clone()).collect();
             (noise, batches.iter().flat_map(|batch| batch.timesteps.clone()).collect())
         };

@@ -124,6 +124,7 @@ impl<'a> Run<'a> {
         if split.train.is_empty() {
             return Err(TrainError::NoExamples);
         }
+        let timesteps = settings.timesteps(&config.scheduler)?;
         let total_steps = settings.total_steps(split.train.len());
         let mut learner = Learner::new(network, &config.scheduler, settings, total_steps)?;
 
@@ -148,7 +149,7 @@ impl<'a> Run<'a> {
             indices: split.train.as_slice().into(),
             seed: settings.seed,
             batch_size: settings.train_batch_size,
-            num_train_timesteps: config.scheduler.num_train_timesteps,
+            timesteps,
         };
         let report = Report { step: progress.step, total_steps, loss: None, seconds_per_step: None };
         Ok(Self {
@@ -249,9 +250,11 @@ impl<'a> Run<'a> {
     fn validate(&mut self) -> Result<(), TrainError> {
         let TrainConfig { train, scheduler, .. } = self.config;
         let network = self.learner.published();
-        let denoiser = Denoiser::new(&network, self.learner.schedule(), scheduler.prediction_type);
+        let denoiser = Denoiser::new(&network, self.learner.schedule(), scheduler.prediction_type)
+            .weighted(train.loss_weighting());
+        let timesteps = train.timesteps(scheduler)?;
         let (examples, held_out) = (&*self.examples, &self.split.validation);
-        let meter = validate(&denoiser, &network, examples, held_out, train.train_batch_size, train.seed)?;
+        let meter = validate(&denoiser, &network, examples, held_out, train.train_batch_size, train.seed, &timesteps)?;
         self.validation_loss = meter.loss();
         self.progress.validation_loss = meter.loss();
         let numbers = [("validation_loss", meter.loss())];

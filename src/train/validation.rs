@@ -2,7 +2,7 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
-use nocturne_models::diffusion::{Denoiser, Network};
+use nocturne_models::diffusion::{Denoiser, Network, TimestepDistribution};
 use nocturne_models::random::Random;
 
 use super::batches::{Examples, read_batch};
@@ -21,25 +21,25 @@ pub fn validate<N: Module + Network>(
     indices: &[usize],
     batch_size: usize,
     seed: u64,
+    timesteps: &TimestepDistribution,
 ) -> Result<Meter, TrainError> {
     let seed = Random::new(seed, "validation draws", 0).next_u64();
-    let num_train_timesteps = denoiser.schedule().alphas_cumprod().len();
     let device = device(network);
     let chosen: Vec<usize> = indices.iter().copied().step_by(indices.len().div_ceil(MOST).max(1)).collect();
-    let mut measured: Vec<(Tensor<1>, Vec<usize>)> = Vec::new();
+    let mut measured: Vec<(Tensor<1>, Vec<f32>)> = Vec::new();
     let mut draws = 0;
     for indices in chosen.chunks(batch_size) {
         let range = draws..draws + indices.len() as u64;
         draws = range.end;
-        let batch = read_batch(examples, indices, range, seed, num_train_timesteps)?;
+        let batch = read_batch(examples, indices, range, seed, timesteps)?;
         let samples = tensor(batch.samples, batch.shape, &device);
         let noise = tensor(batch.noise, batch.shape, &device);
         measured.push((denoiser.loss(samples, noise, &batch.timesteps), batch.timesteps));
     }
     let mut meter = Meter::default();
-    for (losses, timesteps) in measured {
+    for (losses, drawn) in measured {
         let losses: Vec<f32> = losses.into_data().iter::<f32>().collect();
-        meter.add_losses(&losses, &timesteps, num_train_timesteps);
+        meter.add_losses(&losses, &drawn, timesteps.num_train_timesteps());
     }
     Ok(meter)
 }
