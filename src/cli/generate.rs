@@ -75,7 +75,13 @@ impl Generate {
         if experiment.sampling.num_images == 0 {
             return Err(Failure::arguments("`--num-images` is 0, expected 1 or more"));
         }
-        if experiment.sampling.scheduler == Scheduler::Ddpm && self.eta.is_some_and(|eta| eta != 1.0) {
+        // DDPM is what DDIM becomes with 1.
+        let without_eta = match experiment.sampling.scheduler {
+            Scheduler::Ddim => false,
+            Scheduler::Ddpm => self.eta.is_some_and(|eta| eta != 1.0),
+            _ => self.eta.is_some(),
+        };
+        if without_eta {
             return Err(Failure::arguments("`--eta` is DDIM's alone").remedy("`--scheduler ddim`, or no `--eta`"));
         }
         let noise = self.noise.as_deref().map(read_noise).transpose()?;

@@ -1,12 +1,12 @@
 //! New mels from a model, in batches that do not change the result.
 
-use super::{ModelFolder, SampleError, SamplingSettings, Scheduler};
+use super::{ModelFolder, SampleError, SamplingSettings};
 use crate::encodings::Encoding;
 use crate::train::conditions::Conditions;
 use burn::tensor::{Device, Tensor, TensorData};
 use ndarray::{Array4, ArrayView4, s};
 use nocturne_models::backbone::Backbone;
-use nocturne_models::diffusion::{Condition, Denoiser, NoiseSchedule, Sampler, SamplerKind, sample};
+use nocturne_models::diffusion::{Denoiser, Guidance, NoiseSchedule, Sampler, sample};
 use nocturne_models::random::Random;
 use nocturne_models::vae::AutoencoderKl;
 use std::ops::{ControlFlow, Range};
@@ -57,17 +57,16 @@ impl Sampling<'_> {
     ) -> Result<Array4<f32>, SampleError> {
         let scheduler = &self.folder.scheduler;
         let schedule = NoiseSchedule::new(scheduler)?;
-        let kind = match self.settings.scheduler {
-            Scheduler::Ddpm => SamplerKind::Ddpm,
-            Scheduler::Ddim => SamplerKind::Ddim { eta: self.settings.eta },
-        };
-        let sampler = Sampler::new(kind, scheduler, &schedule, self.settings.num_inference_steps)?;
+        let sampler = Sampler::new(self.settings.kind(), scheduler, &schedule, self.settings.num_inference_steps)?;
         let at_once = if *self.device == Device::flex() { 1 } else { self.settings.eval_batch_size.max(1) };
         let mut mels = Vec::new();
         for start in (0..noise.dim().0).step_by(at_once) {
             let end = noise.dim().0.min(start + at_once);
-            let denoiser = Denoiser::new(self.network, &schedule, scheduler.prediction_type)
-                .conditioned(guide.map(|guide| self.condition(guide, start..end)));
+            let denoiser = Denoiser::new(self.network, &schedule, scheduler.prediction_type);
+            let denoiser = match guide {
+                Some(guide) => self.guided(denoiser, guide, start..end)?,
+                None => denoiser,
+            };
             let part = noise.slice(s![start..end, .., .., ..]);
             let sampled = self.part(&sampler, &denoiser, first + start, part, &mut on_step)?;
             mels.push(self.decoded(sampled, first + start)?);
@@ -76,9 +75,24 @@ impl Sampling<'_> {
         ndarray::concatenate(ndarray::Axis(0), &views).map_err(|error| SampleError::Device(error.to_string()))
     }
 
-    fn condition(&self, guide: Guide<'_>, items: Range<usize>) -> Condition {
+    /// A denoiser of these items, led to what they are to be like.
+    fn guided<'n>(
+        &self,
+        denoiser: Denoiser<'n, Backbone>,
+        guide: Guide<'_>,
+        items: Range<usize>,
+    ) -> Result<Denoiser<'n, Backbone>, SampleError> {
+        let width = self.folder.network.condition_width().unwrap_or(0);
+        let upload = |encodings: &[Option<&Encoding>]| Conditions::new(encodings, width).upload(self.device);
         let encodings: Vec<Option<&Encoding>> = guide.conditions[items].iter().map(Some).collect();
-        Conditions::new(&encodings, self.folder.network.condition_width().unwrap_or(0)).upload(self.device)
+        let denoiser = denoiser.conditioned(Some(upload(&encodings)));
+        let &SamplingSettings { guidance_scale: scale, guidance_rescale: rescale, guidance_interval: interval, .. } =
+            self.settings;
+        if scale == 1.0 {
+            return Ok(denoiser);
+        }
+        let negative = upload(&vec![guide.negative; encodings.len()]);
+        Ok(denoiser.guided(Guidance { scale, rescale, interval, negative })?)
     }
 
     /// Samples what goes through the network together.

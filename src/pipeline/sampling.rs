@@ -1,7 +1,7 @@
 //! How to sample, and the noise to start from.
 
 use ndarray::Array4;
-use nocturne_models::diffusion::DiffusionError;
+use nocturne_models::diffusion::{AlgorithmType, DiffusionError, SamplerKind};
 use nocturne_models::random::Random;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
@@ -19,6 +19,12 @@ pub struct SamplingSettings {
     pub scheduler: Scheduler,
     /// DDIM's noise: 0 is deterministic, 1 as much as DDPM.
     pub eta: f64,
+    /// Classifier-free guidance of a conditional model: 1 is none.
+    pub guidance_scale: f64,
+    /// How much of the guided contrast is brought back to the unguided (arXiv 2305.08891, §3.4): 0 to 1.
+    pub guidance_rescale: f64,
+    /// The timesteps that are guided, as shares of the schedule from 0 (no noise) to 1 (arXiv 2404.07724).
+    pub guidance_interval: [f64; 2],
     /// One seed, one result.
     pub seed: u64,
     /// Mels a forward pass on a GPU; on the CPU a mel is always computed alone.
@@ -34,6 +40,9 @@ impl Default for SamplingSettings {
             num_inference_steps: 50,
             scheduler: Scheduler::Ddim,
             eta: 0.0,
+            guidance_scale: 1.0,
+            guidance_rescale: 0.0,
+            guidance_interval: [0.0, 1.0],
             seed: 42,
             eval_batch_size: 16,
             n_iter: None,
@@ -43,12 +52,46 @@ impl Default for SamplingSettings {
 
 /// A sampler by its name on the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Scheduler {
     /// Ancestral sampling (Ho et al. 2020).
     Ddpm,
     /// Implicit sampling (Song et al. 2021).
     Ddim,
+    /// Euler's method (Karras et al. 2022).
+    Euler,
+    /// Heun's method: two predictions a step (Karras et al. 2022).
+    Heun,
+    /// DPM-Solver++ of second order (Lu et al. 2022).
+    #[serde(rename = "dpm++", alias = "dpm-solver++")]
+    #[value(name = "dpm++", alias = "dpm-solver++")]
+    DpmSolver,
+    /// The same with noise.
+    #[serde(rename = "dpm++sde", alias = "dpm-solver++sde")]
+    #[value(name = "dpm++sde", alias = "dpm-solver++sde")]
+    DpmSolverSde,
+    /// UniPC of second order (Zhao et al. 2023).
+    #[serde(rename = "unipc")]
+    #[value(name = "unipc")]
+    UniPc,
+    /// Euler's method along a rectified flow (Esser et al. 2024).
+    FlowEuler,
+}
+
+impl SamplingSettings {
+    /// The sampler's equations.
+    pub fn kind(&self) -> SamplerKind {
+        match self.scheduler {
+            Scheduler::Ddpm => SamplerKind::Ddpm,
+            Scheduler::Ddim => SamplerKind::Ddim { eta: self.eta },
+            Scheduler::Euler => SamplerKind::Euler,
+            Scheduler::Heun => SamplerKind::Heun,
+            Scheduler::DpmSolver => SamplerKind::DpmSolver { algorithm: AlgorithmType::Ode },
+            Scheduler::DpmSolverSde => SamplerKind::DpmSolver { algorithm: AlgorithmType::Sde },
+            Scheduler::UniPc => SamplerKind::UniPc,
+            Scheduler::FlowEuler => SamplerKind::FlowEuler,
+        }
+    }
 }
 
 /// Why no mel could be sampled.
