@@ -8,6 +8,7 @@ pub mod blocks;
 pub mod checkpoint;
 pub mod device;
 pub mod diffusion;
+pub mod dit;
 pub mod files;
 pub mod initialise;
 pub mod network;
