@@ -3,6 +3,7 @@
 //! This crate is the leaf of the workspace. It knows tensors and published file formats; it knows no audio and no
 //! command.
 
+pub mod audio_encoder;
 pub mod backbone;
 pub mod blocks;
 pub mod checkpoint;
@@ -15,4 +16,5 @@ pub mod network;
 pub mod ops;
 pub mod parameters;
 pub mod random;
+pub mod t5;
 pub mod unet;
