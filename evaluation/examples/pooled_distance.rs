@@ -28,7 +28,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn statistics(folder: &Path, seconds: f64) -> Result<Statistics, Box<dyn Error>> {
-    let mut files: Vec<PathBuf> = std::fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<std::io::Result<_>>()?;
+    let mut files: Vec<PathBuf> =
+        std::fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<std::io::Result<_>>()?;
     files.sort();
     let pooled = PooledMel::new()?;
     let mut statistics = Statistics::new(PooledMel::DIM);

@@ -2,10 +2,10 @@
 
 use super::values::finite;
 use super::{Failure, Global, Outcome, Output};
-use crate::config::Experiment;
+use crate::config::{Experiment, ModelSize};
 use crate::interrupt::stop_flag;
-use crate::latents::EncodeError;
 use crate::jobs::{JobError, Stage, TrainDiffusion, train_diffusion};
+use crate::latents::EncodeError;
 use crate::train::TrainError;
 use clap::{Args, Subcommand};
 use nocturne_models::backbone::BackboneKind;
@@ -31,7 +31,7 @@ impl Train {
     pub(super) fn run(self, global: &Global, output: &Output) -> Result<Outcome, Failure> {
         match self.network {
             Network::Unet(flags) => flags.run(BackboneKind::UNet2D, global, output),
-            Network::Dit(flags) => flags.run(BackboneKind::Dit, global, output),
+            Network::Dit(flags) => flags.run(BackboneKind::DiT, global, output),
         }
     }
 }
@@ -51,6 +51,9 @@ struct Denoiser {
     /// Condition on these encodings of the recordings: what `encode` writes, or a published pickle
     #[arg(long, alias = "path-to-encodings-pickle", value_name = "FILE")]
     encodings: Option<PathBuf>,
+    /// A published size of the U-Net
+    #[arg(long, value_name = "NAME")]
+    model_size: Option<ModelSize>,
     /// Share of the items that are trained without their condition
     #[arg(long, value_name = "P", value_parser = finite::<f64>)]
     condition_dropout: Option<f64>,
@@ -127,10 +130,22 @@ struct Denoiser {
 
 impl Denoiser {
     fn run(self, kind: BackboneKind, global: &Global, output: &Output) -> Result<Outcome, Failure> {
+        let conditional = kind == BackboneKind::UNet2D && self.encodings.is_some();
+        let sized = if conditional { BackboneKind::UNet2DCondition } else { kind };
+        let levels = match self.model_size {
+            None => None,
+            Some(size) => Some(size.levels(sized).ok_or_else(|| {
+                let name = sized.class_name();
+                Failure::arguments(format!("this `--model-size` was not published for a `{name}`"))
+            })?),
+        };
         let experiment: Experiment = global.resolve(kind, |layers| {
             layers
                 .flag("train.seed", global.seed)
                 .flag("data.dataset", self.dataset)
+                .flag("model.block_out_channels", levels.as_ref().map(|levels| levels.channels))
+                .flag("model.down_block_types", levels.as_ref().map(|levels| &levels.down))
+                .flag("model.up_block_types", levels.as_ref().map(|levels| &levels.up))
                 .flag("data.vae", self.vae)
                 .flag("data.encodings", self.encodings)
                 .flag("train.condition_dropout", self.condition_dropout)
@@ -156,8 +171,8 @@ impl Denoiser {
                 .flag("scheduler.num_train_timesteps", self.num_train_steps)
                 .flag("sampling.num_inference_steps", self.num_inference_steps)
         })?;
-        let (found, dit) = (experiment.model.kind(), kind == BackboneKind::Dit);
-        if dit != (found == BackboneKind::Dit) {
+        let (found, dit) = (experiment.model.kind(), kind == BackboneKind::DiT);
+        if dit != (found == BackboneKind::DiT) {
             let (command, name) = (if dit { "dit" } else { "unet" }, found.class_name());
             return Err(Failure::arguments(format!("`train {command}` does not train a `{name}`")));
         }

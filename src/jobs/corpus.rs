@@ -1,29 +1,23 @@
 //! What a denoising network is trained on: a dataset's mels or their latents, with encodings where it is conditioned.
 
 use super::Mels;
-use crate::encodings::{Encoding, Encodings};
+use crate::encodings::{Encoding, Encodings, EncodingsError};
 use crate::latents::Latents;
 use crate::train::TrainError;
 use crate::train::batches::Examples;
 use nocturne_models::random::Random;
-use std::path::PathBuf;
 use thiserror::Error;
 
 /// Encodings that do not fit the dataset.
 #[derive(Debug, Error)]
-pub enum PairingError {
-    /// Recordings without an encoding.
-    #[error("`{path}` has no encoding for {missing} of {recordings} recordings; the first is `{first}`")]
-    Missing {
-        /// The encodings.
-        path: PathBuf,
-        /// How many lack one.
-        missing: usize,
-        /// How many there are.
-        recordings: usize,
-        /// One that lacks it.
-        first: String,
-    },
+#[error("{missing} of {recordings} recordings have no encoding; the first: {first}")]
+pub struct PairingError {
+    /// How many recordings lack one.
+    pub missing: usize,
+    /// How many recordings there are.
+    pub recordings: usize,
+    /// What is the matter with the first of them.
+    pub first: Box<EncodingsError>,
 }
 
 /// The latents that a network learns, and their scale.
@@ -49,15 +43,20 @@ impl Corpus {
     }
 
     /// The same, conditioned: every recording must have an encoding.
-    pub fn conditioned(self, encodings: &Encodings, path: PathBuf) -> Result<Self, PairingError> {
+    pub fn conditioned(self, encodings: &Encodings) -> Result<Self, PairingError> {
         let names = self.mels.names();
-        let found: Vec<Encoding> = names.iter().filter_map(|name| encodings.get(name).cloned()).collect();
-        if found.len() == names.len() {
-            return Ok(Self { encodings: Some((encodings.dim(), found)), ..self });
+        let (mut found, mut missing) = (Vec::with_capacity(names.len()), Vec::new());
+        for name in names {
+            match encodings.lookup(name) {
+                Ok(encoding) => found.push(encoding.clone()),
+                Err(error) => missing.push(error),
+            }
         }
-        let (recordings, missing) = (names.len(), names.len() - found.len());
-        let first = names.iter().find(|name| encodings.get(name).is_none()).cloned().unwrap_or_default();
-        Err(PairingError::Missing { path, missing, recordings, first })
+        let (recordings, count) = (names.len(), missing.len());
+        match missing.into_iter().next() {
+            None => Ok(Self { encodings: Some((encodings.dim(), found)), ..self }),
+            Some(first) => Err(PairingError { missing: count, recordings, first: Box::new(first) }),
+        }
     }
 
     /// What the first recordings are conditioned on, `count` of them; again from the first where there are fewer.

@@ -132,7 +132,7 @@ pub fn train_diffusion(job: TrainDiffusion<'_>, mut report: impl FnMut(Stage)) -
     };
     let mut corpus = Corpus::new(mels, latents);
     if let Some(path) = &experiment.data.encodings {
-        corpus = corpus.conditioned(&Encodings::open(path)?, path.clone())?;
+        corpus = corpus.conditioned(&Encodings::open(path)?)?;
     }
     let backbone = match backbone {
         Some(backbone) => backbone,
@@ -210,14 +210,8 @@ impl Shown<'_> {
     fn samples(&self, network: &Backbone) -> Result<Vec<Sample>, BoxError> {
         let settings = self.settings;
         let noise = drawn_noise(settings.seed, 0..settings.num_images, self.folder.sample_shape());
-        let sampling = Sampling {
-            folder: self.folder,
-            network,
-            vae: self.vae,
-            settings,
-            device: self.device,
-            stop: self.stop,
-        };
+        let sampling =
+            Sampling { folder: self.folder, network, vae: self.vae, settings, device: self.device, stop: self.stop };
         let guide = self.conditions.as_deref().map(|conditions| Guide { conditions, negative: None });
         let mels = match sampling.mels(0, &noise, guide, || ()) {
             // Pictures are not worth keeping a user waiting who asked to stop.

@@ -22,8 +22,7 @@ impl Mapped {
         let file = File::open(path).map_err(io)?;
         // SAFETY: the map is only read. Whoever shortens the file meanwhile ends this process, as with any mapped file.
         let map = unsafe { Mmap::map(&file) }.map_err(io)?;
-        let (text, offset) =
-            header_text(&map[..map.len().min(LONGEST_HEADER + 12)]).map_err(|fault| fault.at(path))?;
+        let (text, offset) = header_text(&map[..map.len().min(LONGEST_HEADER + 12)]).map_err(|fault| fault.at(path))?;
         let Header { descr, fortran_order, shape } = Header::parse(text).map_err(|fault| fault.at(path))?;
         if descr != f32::DESCR {
             return Err(Fault::new("descr", &descr, f32::DESCR).at(path));
@@ -34,7 +33,12 @@ impl Mapped {
         let found = (map.len() - offset) as u64;
         let expected = shape.iter().try_fold(f32::SIZE as u64, |bytes, length| bytes.checked_mul(*length as u64));
         if expected != Some(found) {
-            return Err(NpyError::Length { path: path.to_owned(), shape, expected: expected.unwrap_or(u64::MAX), found });
+            return Err(NpyError::Length {
+                path: path.to_owned(),
+                shape,
+                expected: expected.unwrap_or(u64::MAX),
+                found,
+            });
         }
         Ok(Self { map, offset, shape })
     }

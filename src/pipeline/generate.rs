@@ -161,8 +161,10 @@ pub fn generate(job: Generation<'_>, mut on_step: impl FnMut(u64, u64)) -> Resul
             None => drawn_noise(job.settings.seed, first..last, shape),
         };
         let started = Instant::now();
-        let conditions: Option<Vec<Encoding>> =
-            job.conditions.as_ref().map(|_| (first..last).filter_map(|index| Some(job.condition(index)?.1.clone())).collect());
+        let conditions: Option<Vec<Encoding>> = job
+            .conditions
+            .as_ref()
+            .map(|_| (first..last).filter_map(|index| Some(job.condition(index)?.1.clone())).collect());
         let guide = conditions.as_deref().map(|conditions| Guide { conditions, negative: job.negative.as_ref() });
         let mels = sampler.mels(first, &noise, guide, || {
             done += 1;
@@ -200,7 +202,9 @@ impl Generation<'_> {
         let expected = self.folder.network.condition_width();
         let conditions = self.conditions.iter().flatten().map(|(_, encoding)| encoding);
         match (expected, &self.conditions) {
-            (Some(_), conditions) if conditions.as_ref().is_none_or(Vec::is_empty) => return Err(GenerateError::NoCondition),
+            (Some(_), conditions) if conditions.as_ref().is_none_or(Vec::is_empty) => {
+                return Err(GenerateError::NoCondition);
+            }
             (None, Some(_)) => return Err(GenerateError::Unconditional),
             _ => {}
         }

@@ -109,7 +109,8 @@ impl ModelFolder {
                 Err(ModelFolderError::NotAModel { path: path.to_owned(), missing: file })
             }
         };
-        let part = part(path).ok_or(ModelFolderError::NotAModel { path: path.to_owned(), missing: "unet/config.json" })?;
+        let part =
+            part(path).ok_or(ModelFolderError::NotAModel { path: path.to_owned(), missing: "unet/config.json" })?;
         let scheduler = SchedulerConfig::load(&need("scheduler/scheduler_config.json")?)?;
         let mel = RepresentationConfig::open(&need("mel/mel_config.json")?)?;
         let (vae, decoder) = match path.join(VAE) {
@@ -152,12 +153,7 @@ impl ModelFolder {
     }
 
     /// Writes the whole folder; each file is replaced atomically.
-    pub fn write(
-        &self,
-        path: &Path,
-        backbone: &Backbone,
-        vae: Option<&AutoencoderKl>,
-    ) -> Result<(), ModelFolderError> {
+    pub fn write(&self, path: &Path, backbone: &Backbone, vae: Option<&AutoencoderKl>) -> Result<(), ModelFolderError> {
         for part in ["scheduler", "mel"] {
             let folder = path.join(part);
             std::fs::create_dir_all(&folder)

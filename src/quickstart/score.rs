@@ -4,7 +4,7 @@
 use super::QuickstartError;
 use crate::config::Experiment;
 use crate::jobs::Mels;
-use crate::pipeline::{GenerateError, ModelFolder, drawn_noise, Sampling};
+use crate::pipeline::{GenerateError, ModelFolder, Sampling, drawn_noise};
 use crate::progress::Progress;
 use crate::representation::Representation;
 use crate::train::batches::Examples;
