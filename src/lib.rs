@@ -9,6 +9,7 @@ pub mod dataset;
 pub mod encodings;
 pub mod interrupt;
 pub mod jobs;
+pub mod latents;
 pub mod memory;
 pub mod npy;
 pub mod pipeline;

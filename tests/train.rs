@@ -294,7 +294,7 @@ fn what_cannot_work_is_refused_before_it_starts() {
     assert!(matches!(again, Err(TrainError::Occupied { .. })));
     // Another network cannot go on with these weights.
     let mut wider = config(TrainSettings { max_training_num_steps: Some(2), ..settings() });
-    let BackboneConfig::UNet2D(model) = &mut wider.model;
+    let BackboneConfig::UNet2D(model) = &mut wider.model else { panic!("{:?}", wider.model) };
     model.block_out_channels = vec![8, 24];
     let changed = run(&wider, Stripes::new(2), output.path(), true, None).unwrap_err();
     assert!(changed.to_string().contains("model.block_out_channels"), "{changed}");

@@ -93,6 +93,7 @@ impl Generate {
         }
         let device = global.open_device()?;
         let (folder, networks) = ModelFolder::open(&self.model, &device)?;
+        let (conditions, negative) = self.conditions(&experiment.sampling, &device)?;
         let mut progress = output.progress();
         let mut started = false;
         let job = Generation {
@@ -144,6 +145,33 @@ impl Generate {
         );
         output.result(&object, &sentence);
         Ok(Outcome::Done)
+    }
+}
+
+/// What clips are to be like, by name, and what guidance leads away from.
+type Conditions = (Option<Vec<(String, Encoding)>>, Option<Encoding>);
+
+impl Generate {
+    fn conditions(&self, settings: &SamplingSettings, device: &Device) -> Result<Conditions, Failure> {
+        if self.negative_prompt.is_some() && settings.guidance_scale == 1.0 {
+            return Err(Failure::arguments("`--negative-prompt` does nothing without guidance")
+                .remedy("`--guidance-scale` above 1"));
+        }
+        let encoder = self.text_encoder.as_deref().map(|path| TextEncoder::open(path, device)).transpose();
+        let encoder = encoder.map_err(Failure::usage)?;
+        let encode = |texts: &[String]| match &encoder {
+            Some(encoder) => encoder.encode(texts).map_err(Failure::failed),
+            None => Ok(Vec::new()),
+        };
+        let negative = encode(self.negative_prompt.as_slice())?.pop();
+        if let Some(path) = &self.encodings {
+            let encodings = Encodings::open(path).map_err(Failure::usage)?;
+            let named = encodings.ids().filter_map(|id| Some((id.to_owned(), encodings.get(id)?.clone())));
+            return Ok((Some(named.collect()), negative));
+        }
+        let encoded = encode(&self.prompt)?;
+        let named = self.prompt.iter().cloned().zip(encoded).collect::<Vec<_>>();
+        Ok(((!named.is_empty()).then_some(named), negative))
     }
 }
 

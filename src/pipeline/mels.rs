@@ -71,7 +71,7 @@ impl Sampling<'_> {
             let sampled = self.part(&sampler, &denoiser, first + start, part, &mut on_step)?;
             mels.push(self.decoded(sampled, first + start)?);
         }
-        let views: Vec<ArrayView4<f32>> = mels.iter().map(Array4::view).collect();
+        let views: Vec<ArrayView4<f32>> = mels.iter().map(|mels| mels.view()).collect();
         ndarray::concatenate(ndarray::Axis(0), &views).map_err(|error| SampleError::Device(error.to_string()))
     }
 

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use nocturne_models::backbone::Backbone;
+use nocturne_models::diffusion::Denoiser;
 use nocturne_models::network::NetworkConfig;
 use serde_json::{Value, json};
 
