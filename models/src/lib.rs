@@ -15,3 +15,4 @@ pub mod ops;
 pub mod parameters;
 pub mod random;
 pub mod unet;
+pub mod unet_condition;
