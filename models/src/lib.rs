@@ -18,3 +18,4 @@ pub mod parameters;
 pub mod random;
 pub mod t5;
 pub mod unet;
+pub mod unet_condition;

@@ -8,6 +8,8 @@ use crate::ops::linear;
 /// Two linear layers over the sinusoids of a timestep.
 #[derive(Module, Debug)]
 pub struct TimestepEmbedding {
+    /// From a condition to the sinusoids, where there is one: the guidance scale of distilled networks.
+    pub cond_proj: Option<Linear>,
     /// First layer.
     pub linear_1: Linear,
     /// Second layer.
@@ -17,16 +19,37 @@ pub struct TimestepEmbedding {
 impl TimestepEmbedding {
     pub(crate) fn new(input: usize, width: usize, device: &Device) -> Self {
         Self {
+            cond_proj: None,
             linear_1: LinearConfig::new(input, width).init(device),
             linear_2: LinearConfig::new(width, width).init(device),
         }
+    }
+
+    /// The same with room for a condition of so many channels.
+    pub(crate) fn with_condition(self, condition: usize, input: usize, device: &Device) -> Self {
+        Self { cond_proj: Some(LinearConfig::new(condition, input).with_bias(false).init(device)), ..self }
     }
 
     /// # Shapes
     ///
     /// `[batch, input]` → `[batch, width]`
     pub fn forward(&self, sinusoids: Tensor<2>) -> Tensor<2> {
-        let sinusoids = sinusoids.cast(self.linear_1.weight.val().dtype());
+        self.layers(sinusoids.cast(self.linear_1.weight.val().dtype()))
+    }
+
+    /// # Shapes
+    ///
+    /// `[batch, input]`, `[batch, condition]` → `[batch, width]`
+    ///
+    /// # Panics
+    ///
+    /// If the embedding knows no condition.
+    pub fn forward_with(&self, sinusoids: Tensor<2>, condition: Tensor<2>) -> Tensor<2> {
+        let projection = self.cond_proj.as_ref().expect("an embedding that knows a condition");
+        self.layers(sinusoids.cast(condition.dtype()) + linear(projection, condition))
+    }
+
+    fn layers(&self, sinusoids: Tensor<2>) -> Tensor<2> {
         linear(&self.linear_2, silu(linear(&self.linear_1, sinusoids)))
     }
 }

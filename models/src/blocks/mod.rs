@@ -10,5 +10,5 @@ pub(crate) use attention::AttentionSettings;
 pub use embedding::TimestepEmbedding;
 pub(crate) use embedding::sinusoids;
 pub use resample::{Downsample, Upsample};
-pub use resnet::ResnetBlock;
+pub use resnet::{Resample, ResnetBlock};
 pub(crate) use resnet::{ResnetSettings, conv3x3, new_norm};

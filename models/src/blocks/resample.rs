@@ -1,8 +1,8 @@
 use burn::module::Module;
 use burn::nn::PaddingConfig2d;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
-use burn::tensor::module::interpolate;
-use burn::tensor::ops::{InterpolateMode, InterpolateOptions};
+use burn::tensor::module::{avg_pool2d, interpolate};
+use burn::tensor::ops::{AvgPoolOptions, InterpolateMode, InterpolateOptions};
 use burn::tensor::{Device, Tensor};
 
 use super::resnet::conv3x3;
@@ -50,8 +50,30 @@ impl Upsample {
     ///
     /// `[batch, channel, height, width]` → `[batch, channel, 2 · height, 2 · width]`
     pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
-        let [_, _, height, width] = input.dims();
-        let twice = InterpolateOptions::new(InterpolateMode::Nearest).with_output_size([2 * height, 2 * width]);
-        conv2d(&self.conv, interpolate(input, twice))
+        conv2d(&self.conv, twice(input))
     }
+
+    /// To a size that need not be twice that of the input.
+    ///
+    /// # Shapes
+    ///
+    /// `[batch, channel, height, width]` → `[batch, channel, size…]`
+    pub fn forward_to(&self, input: Tensor<4>, size: [usize; 2]) -> Tensor<4> {
+        conv2d(&self.conv, nearest(input, size))
+    }
+}
+
+/// Every pixel four times.
+pub(super) fn twice(input: Tensor<4>) -> Tensor<4> {
+    let [_, _, height, width] = input.dims();
+    nearest(input, [2 * height, 2 * width])
+}
+
+/// The mean of every four pixels.
+pub(super) fn halved(input: Tensor<4>) -> Tensor<4> {
+    avg_pool2d(input, AvgPoolOptions::new([2, 2]))
+}
+
+fn nearest(input: Tensor<4>, size: [usize; 2]) -> Tensor<4> {
+    interpolate(input, InterpolateOptions::new(InterpolateMode::Nearest).with_output_size(size))
 }

@@ -4,6 +4,7 @@ use burn::nn::{GroupNorm, GroupNormConfig, Linear, LinearConfig, PaddingConfig2d
 use burn::tensor::activation::silu;
 use burn::tensor::{Device, Tensor};
 
+use super::resample::{halved, twice};
 use crate::ops::{conv2d, group_norm, group_norm_silu, linear};
 
 /// Two convolutions around a residual connection, the time embedding between them (`ResnetBlock2D` of diffusers).
@@ -25,6 +26,22 @@ pub struct ResnetBlock {
     pub scale_shift: bool,
     /// Divides the output.
     pub output_scale_factor: f64,
+    /// Whether the time embedding is projected as it is, without an activation before.
+    pub skip_time_act: bool,
+    /// How the size changes.
+    #[module(skip)]
+    pub resample: Resample,
+}
+
+/// How a [`ResnetBlock`] changes the size, before its first convolution and beside it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resample {
+    /// Not at all.
+    Keep,
+    /// To the mean of every four pixels.
+    Halve,
+    /// Every pixel four times.
+    Double,
 }
 
 /// What a [`ResnetBlock`] is made of.
@@ -59,21 +76,26 @@ impl ResnetBlock {
             conv_shortcut: (input != output).then(|| Conv2dConfig::new([input, output], [1, 1]).init(device)),
             scale_shift,
             output_scale_factor,
+            skip_time_act: false,
+            resample: Resample::Keep,
         }
     }
 
     /// # Shapes
     ///
-    /// `[batch, in, height, width]`, time embedding `[batch, embedding]` → `[batch, out, height, width]`
+    /// `[batch, in, height, width]`, time embedding `[batch, embedding]` → `[batch, out, height, width]`, of half or twice
+    /// the height and width where the block resamples
     ///
     /// # Panics
     ///
     /// If the block knows time and is not given it.
     pub fn forward(&self, input: Tensor<4>, time: Option<Tensor<2>>) -> Tensor<4> {
-        let hidden = conv2d(&self.conv1, group_norm_silu(&self.norm1, input.clone()));
+        let hidden = self.resampled(group_norm_silu(&self.norm1, input.clone()));
+        let (input, hidden) = (self.resampled(input), conv2d(&self.conv1, hidden));
         let time = self.time_emb_proj.as_ref().map(|projection| {
             let time = time.expect("a time embedding for a block that knows time");
-            linear(projection, silu(time)).unsqueeze_dims::<4>(&[2, 3])
+            let time = if self.skip_time_act { time } else { silu(time) };
+            linear(projection, time).unsqueeze_dims::<4>(&[2, 3])
         });
         let hidden = match time {
             None => group_norm_silu(&self.norm2, hidden),
@@ -89,6 +111,14 @@ impl ResnetBlock {
             None => input,
         };
         rescaled(residual + hidden, self.output_scale_factor)
+    }
+
+    fn resampled(&self, tensor: Tensor<4>) -> Tensor<4> {
+        match self.resample {
+            Resample::Keep => tensor,
+            Resample::Halve => halved(tensor),
+            Resample::Double => twice(tensor),
+        }
     }
 }
 
