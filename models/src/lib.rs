@@ -12,5 +12,8 @@ pub mod initialise;
 pub mod network;
 pub mod ops;
 pub mod parameters;
+pub mod patch_gan;
+pub mod perceptual;
 pub mod random;
 pub mod unet;
+pub mod vae;

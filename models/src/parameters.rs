@@ -70,6 +70,10 @@ impl Place {
     fn name(&self) -> String {
         let mut name = String::new();
         for (part, container) in &self.0 {
+            // Which of several networks a value is does not show in its names.
+            if container.starts_with("Enum:") {
+                continue;
+            }
             if !name.is_empty() {
                 name.push('.');
             }
