@@ -14,6 +14,8 @@ use nocturne::config::{Experiment, Layers};
 use nocturne::quickstart::CONFIGURATION;
 use nocturne::train::batches::Batch;
 use nocturne::train::learner::{Learner, tensor};
+use nocturne_models::backbone::BackboneKind;
+use nocturne_models::diffusion::Network;
 use nocturne_models::network::NetworkConfig;
 use nocturne_models::random::Random;
 use serde_json::json;
@@ -24,7 +26,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (mut experiment, shape) = match task.as_str() {
         "forward" => (Experiment::default(), [1, 1, 256, 256]),
         "step" => {
-            let experiment: Experiment = Layers::default().built_in(CONFIGURATION)?.resolve()?;
+            let layers = Layers::default().built_in(CONFIGURATION)?;
+            let experiment = Experiment::resolve(layers, BackboneKind::UNet2D)?;
             let [frames, mels] = experiment.data.resolution;
             let shape = [experiment.train.train_batch_size, 1, mels, frames];
             (experiment, shape)
@@ -33,8 +36,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     // The reference keeps no average of the weights.
     experiment.train.use_ema = false;
-    experiment.model.in_channels = 1;
-    experiment.model.out_channels = 1;
+    experiment.model.set_channels(1);
 
     let device = Device::flex();
     let mut random = Random::new(0, "bench", 0);
@@ -49,13 +51,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut work: Box<dyn FnMut() -> Result<(), Box<dyn Error>>> = if task == "forward" {
         Box::new(move || {
             let timesteps = Tensor::<1>::full([shape[0]], 500.0, &device);
-            network.forward(tensor(samples.clone(), shape, &device), timesteps).into_data();
+            network.forward(tensor(samples.clone(), shape, &device), timesteps, None).into_data();
             Ok(())
         })
     } else {
         let mut learner = Learner::new(network, &experiment.scheduler, &experiment.train, 1_000_000)?;
         let timesteps: Vec<usize> = (0..shape[0]).map(|item| item * 999 / shape[0]).collect();
-        let batch = Batch { shape, samples, noise, timesteps, files: Vec::new() };
+        let batch = Batch { shape, samples, noise, timesteps, conditions: None, files: Vec::new() };
         Box::new(move || {
             for loss in learner.step(|| Ok(batch.clone()))?.losses {
                 loss.into_data();

@@ -10,14 +10,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use burn::tensor::Device;
 use nocturne::train::batches::Examples;
 use nocturne::train::config::TrainSettings;
+use nocturne::train::diffusion::{Callbacks, Outcome, Report, Training, train};
 use nocturne::train::precision::Precision;
 use nocturne::train::samples::{Clip, Sample};
-use nocturne::train::unet::{Callbacks, Outcome, Report, Training, train};
 use nocturne::train::{TrainConfig, TrainError};
+use nocturne_models::backbone::{Backbone, BackboneConfig};
 use nocturne_models::checkpoint::Checkpoint;
 use nocturne_models::network::{self, NetworkConfig};
 use nocturne_models::random::Random;
-use nocturne_models::unet::{UNet2D, UNet2DConfig};
+use nocturne_models::unet::UNet2DConfig;
 
 const SIZE: usize = 16;
 
@@ -46,7 +47,7 @@ impl Examples for Stripes {
         &self.sources[index]
     }
 
-    fn read(&self, index: usize, out: &mut [f32]) -> Result<(), TrainError> {
+    fn read(&self, index: usize, _: &mut Random, out: &mut [f32]) -> Result<(), TrainError> {
         for (pixel, value) in out.iter_mut().enumerate() {
             let (mel, frame) = ((pixel / SIZE) as f32, (pixel % SIZE) as f32);
             *value = (0.3 * mel + 0.1 * (index % 5) as f32 * frame).sin();
@@ -61,7 +62,7 @@ impl Examples for Stripes {
 fn config(train: TrainSettings) -> TrainConfig {
     let blocks = |kind: &str| vec![kind.to_string(); 2];
     TrainConfig {
-        model: UNet2DConfig {
+        model: BackboneConfig::UNet2D(UNet2DConfig {
             in_channels: 1,
             out_channels: 1,
             block_out_channels: vec![8, 16],
@@ -70,7 +71,7 @@ fn config(train: TrainSettings) -> TrainConfig {
             layers_per_block: 1,
             norm_num_groups: 4,
             ..UNet2DConfig::default()
-        },
+        }),
         train,
         ..TrainConfig::default()
     }
@@ -92,7 +93,7 @@ fn settings() -> TrainSettings {
     }
 }
 
-fn network(config: &TrainConfig) -> UNet2D {
+fn network(config: &TrainConfig) -> Backbone {
     config.model.init(&Device::flex(), &mut Random::new(config.train.seed, "weights", 0)).unwrap()
 }
 
@@ -106,11 +107,11 @@ fn run(
 ) -> Result<Outcome, TrainError> {
     let stop = AtomicBool::new(false);
     let report = |report: &Report| stop.store(stop_after.is_some_and(|step| report.step >= step), Ordering::Relaxed);
-    let sample = |_: &UNet2D| {
+    let sample = |_: &Backbone| {
         let clip = Clip { sample_rate: 8000, channels: 1, frames: 4, wav: b"RIFF".to_vec() };
         Ok(vec![Sample { width: 16, height: 16, png: b"PNG".to_vec(), clip: Some(clip) }])
     };
-    let publish = |network: &UNet2D| Ok(network::save(&config.model, network, &output.join("unet"))?);
+    let publish = |network: &Backbone| Ok(network::save(&config.model, network, &output.join("unet"))?);
     train(Training {
         config,
         network: network(config),
@@ -293,14 +294,15 @@ fn what_cannot_work_is_refused_before_it_starts() {
     assert!(matches!(again, Err(TrainError::Occupied { .. })));
     // Another network cannot go on with these weights.
     let mut wider = config(TrainSettings { max_training_num_steps: Some(2), ..settings() });
-    wider.model.block_out_channels = vec![8, 24];
+    let BackboneConfig::UNet2D(model) = &mut wider.model;
+    model.block_out_channels = vec![8, 24];
     let changed = run(&wider, Stripes::new(2), output.path(), true, None).unwrap_err();
     assert!(changed.to_string().contains("model.block_out_channels"), "{changed}");
 
     let empty = tempfile::tempdir().unwrap();
     assert!(matches!(run(&good, Stripes::new(0), empty.path(), false, None), Err(TrainError::NoExamples)));
     let mut deep = good.clone();
-    deep.model.in_channels = 2;
+    deep.model.set_channels(2);
     assert!(matches!(run(&deep, Stripes::new(2), empty.path(), false, None), Err(TrainError::Shape { .. })));
     assert!(names(empty.path()).is_empty());
 }

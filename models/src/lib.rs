@@ -3,6 +3,7 @@
 //! This crate is the leaf of the workspace. It knows tensors and published file formats; it knows no audio and no
 //! command.
 
+pub mod backbone;
 pub mod blocks;
 pub mod checkpoint;
 pub mod device;

@@ -3,7 +3,7 @@
 //! The structs of this crate name their fields as the published PyTorch modules do, so a parameter's path through them
 //! is its name in a checkpoint (`down_blocks.0.resnets.1.norm1.weight`). Values cross this interface flat, in PyTorch's
 //! memory order: where burn stores a matrix transposed ([`burn::nn::Linear`] holds `[in, out]`) it is turned here, and
-//! the `gamma` and `beta` of burn's norms are called `weight` and `bias`. What is written against it — checkpoints,
+//! the `gamma` and `beta` of burn's norms are called `weight` and `bias`, and the variants of an enum have no name. What is written against it — checkpoints,
 //! optimisers, averages, norms — needs no rank and no table of names.
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
@@ -275,6 +275,11 @@ mod tests {
         blocks: Vec<Inner>,
     }
 
+    #[derive(Module, Debug)]
+    enum OneOf {
+        Outer(Outer),
+    }
+
     fn outer(device: &Device) -> Outer {
         Outer {
             conv_in: Conv2dConfig::new([1, 2], [3, 3]).init(device),
@@ -306,6 +311,12 @@ mod tests {
         let module = outer(&Device::flex());
         assert_eq!(shapes(&module), expected.map(|(name, shape)| (name.to_owned(), shape)));
         assert!(!module.conv_in.weight.is_initialized());
+    }
+
+    #[test]
+    fn a_variant_is_no_part_of_a_name() {
+        let device = Device::flex();
+        assert_eq!(shapes(&OneOf::Outer(outer(&device))), shapes(&outer(&device)));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use crate::npy;
 use crate::pipeline::{self, GenerateError, Generation, ModelFolder, SampleError, Scheduler};
 use clap::Args;
 use ndarray::Array4;
+use nocturne_models::backbone::BackboneKind;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -46,7 +47,7 @@ pub struct Generate {
 
 impl Generate {
     pub(super) fn run(self, global: &Global, output: &Output) -> Result<Outcome, Failure> {
-        let experiment: Experiment = global.resolve(|layers| {
+        let experiment: Experiment = global.resolve(BackboneKind::UNet2D, |layers| {
             layers
                 .flag("sampling.seed", global.seed)
                 .flag("sampling.num_images", self.num_images)

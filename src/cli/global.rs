@@ -5,6 +5,7 @@ use crate::config::{Experiment, Layers};
 use crate::memory::keep_freed;
 use burn::tensor::Device;
 use clap::Args;
+use nocturne_models::backbone::BackboneKind;
 use nocturne_models::device::DeviceChoice;
 use std::path::PathBuf;
 
@@ -40,15 +41,16 @@ impl Global {
         self.device.open().map_err(Failure::usage)
     }
 
-    /// The experiment: defaults, then `--config`, then `--set`, then what `flags` lays on top.
-    pub fn resolve(&self, flags: impl FnOnce(Layers) -> Layers) -> Result<Experiment, Failure> {
-        self.resolve_over("", flags)
+    /// The experiment: the defaults for one kind of network, then `--config`, then `--set`, then what `flags` lays on top.
+    pub fn resolve(&self, kind: BackboneKind, flags: impl FnOnce(Layers) -> Layers) -> Result<Experiment, Failure> {
+        self.resolve_over("", kind, flags)
     }
 
     /// [`Global::resolve`] with a command's own YAML between the defaults and `--config`.
     pub fn resolve_over(
         &self,
         yaml: &'static str,
+        kind: BackboneKind,
         flags: impl FnOnce(Layers) -> Layers,
     ) -> Result<Experiment, Failure> {
         let mut layers = Layers::default().built_in(yaml).map_err(Failure::usage)?;
@@ -58,7 +60,6 @@ impl Global {
         for text in &self.set {
             layers = layers.assignment(text).map_err(Failure::usage)?;
         }
-        let experiment: Experiment = flags(layers).resolve().map_err(Failure::usage)?;
-        Ok(experiment.followed())
+        Experiment::resolve(flags(layers), kind).map_err(Failure::usage)
     }
 }

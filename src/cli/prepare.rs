@@ -9,6 +9,7 @@ use crate::interrupt::stop_flag;
 use crate::progress::clock;
 use crate::representation::MelSpecMethod;
 use clap::Args;
+use nocturne_models::backbone::BackboneKind;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -84,7 +85,7 @@ pub struct Prepare {
 
 impl Prepare {
     pub(super) fn run(self, global: &Global, output: &Output) -> Result<Outcome, Failure> {
-        let experiment: Experiment = global.resolve(|layers| {
+        let experiment: Experiment = global.resolve(BackboneKind::UNet2D, |layers| {
             layers
                 .flag("data.input_dir", self.input_dir)
                 .flag("data.dataset", self.output_dir)

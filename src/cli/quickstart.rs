@@ -6,6 +6,7 @@ use crate::pipeline::{GenerateError, SampleError};
 use crate::progress::clock;
 use crate::quickstart::{CONFIGURATION, Quickstart, QuickstartError, quickstart};
 use clap::Args;
+use nocturne_models::backbone::BackboneKind;
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -31,7 +32,7 @@ pub struct Flags {
 
 impl Flags {
     pub(super) fn run(self, global: &Global, output: &Output) -> Result<Outcome, Failure> {
-        let experiment = global.resolve_over(CONFIGURATION, |layers| {
+        let experiment = global.resolve_over(CONFIGURATION, BackboneKind::UNet2D, |layers| {
             layers
                 .flag("train.seed", global.seed)
                 .flag("sampling.seed", global.seed)

@@ -4,9 +4,10 @@ use super::values::finite;
 use super::{Failure, Global, Outcome, Output};
 use crate::config::Experiment;
 use crate::interrupt::stop_flag;
-use crate::jobs::{JobError, TrainUnet, train_unet};
+use crate::jobs::{JobError, TrainDiffusion, train_diffusion};
 use crate::train::TrainError;
 use clap::{Args, Subcommand};
+use nocturne_models::backbone::BackboneKind;
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -113,7 +114,7 @@ struct Unet {
 
 impl Unet {
     fn run(self, global: &Global, output: &Output) -> Result<Outcome, Failure> {
-        let experiment: Experiment = global.resolve(|layers| {
+        let experiment: Experiment = global.resolve(BackboneKind::UNet2D, |layers| {
             layers
                 .flag("train.seed", global.seed)
                 .flag("data.dataset", self.dataset)
@@ -143,7 +144,7 @@ impl Unet {
         let device = global.open_device()?;
         std::fs::create_dir_all(&self.output_dir)
             .map_err(|error| Failure::arguments(format!("cannot make `{}`: {error}", self.output_dir.display())))?;
-        let job = TrainUnet {
+        let job = TrainDiffusion {
             experiment: &experiment,
             dataset: &dataset,
             output: &self.output_dir,
@@ -154,7 +155,7 @@ impl Unet {
         };
         let mut progress = output.progress();
         let mut started = false;
-        let outcome = train_unet(job, |report| {
+        let outcome = train_diffusion(job, |report| {
             if !started {
                 progress.start("steps", report.total_steps);
                 started = true;

@@ -1,14 +1,15 @@
 //! What an experiment's YAML file may say, and every default.
 
-use super::ConfigError;
+use super::{ConfigError, Layers};
 use crate::dataset::{Format, MelMethod};
 use crate::pipeline::SamplingSettings;
 use crate::representation::{MelSpecMethod, RepresentationConfig};
 use crate::train::{TrainConfig, TrainSettings};
+use nocturne_models::backbone::{BackboneConfig, BackboneKind};
 use nocturne_models::diffusion::SchedulerConfig;
-use nocturne_models::unet::UNet2DConfig;
 use nocturne_vocoder::mel::{LogMelConfig, MelConfig};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::path::PathBuf;
 
 /// One experiment, from recordings to new music. Each command uses its sections and ignores the others.
@@ -17,8 +18,8 @@ use std::path::PathBuf;
 pub struct Experiment {
     /// The mel dataset.
     pub data: DataSettings,
-    /// The network: the fields of diffusers' `unet/config.json`.
-    pub model: UNet2DConfig,
+    /// The network: the fields of its `config.json`.
+    pub model: BackboneConfig,
     /// The noise schedule: the fields of diffusers' `scheduler_config.json`.
     pub scheduler: SchedulerConfig,
     /// The optimisation.
@@ -137,52 +138,88 @@ impl DataSettings {
 }
 
 impl Experiment {
-    /// Where the number of levels is not the default's and the block types still are, gives every level the published
-    /// pattern: residual blocks, with attention at the level before the last (at the last, of two).
-    #[must_use]
-    pub fn followed(mut self) -> Self {
-        let published = TrainConfig::default().model;
-        let levels = self.model.block_out_channels.len();
-        let untouched = self.model.down_block_types == published.down_block_types
-            && self.model.up_block_types == published.up_block_types;
-        if !untouched || levels == published.block_out_channels.len() {
-            return self;
+    /// The defaults for one kind of network: the published ones, where there are any.
+    pub fn of(kind: BackboneKind) -> Self {
+        match kind {
+            BackboneKind::UNet2D => Self::default(),
         }
-        let attending = levels.saturating_sub(2).max(1);
-        let block = |level: usize, kind: &str| {
-            if level == attending { format!("Attn{kind}") } else { kind.to_owned() }
+    }
+
+    /// The experiment of `layers`. The kind of network that they name wins over `kind`.
+    pub fn resolve(layers: Layers, kind: BackboneKind) -> Result<Self, ConfigError> {
+        let kind = match layers.get("model._class_name").and_then(Value::as_str) {
+            None => kind,
+            Some(name) => BackboneKind::named(name).ok_or_else(|| ConfigError::Invalid {
+                key: "model._class_name".to_owned(),
+                reason: format!("{name:?}, expected {}", BackboneKind::ALL.map(BackboneKind::class_name).join(" or ")),
+            })?,
         };
-        self.model.down_block_types = (0..levels).map(|level| block(level, "DownBlock2D")).collect();
-        self.model.up_block_types = (0..levels).rev().map(|level| block(level, "UpBlock2D")).collect();
-        self
+        let defaults = Self::of(kind);
+        let mut experiment = layers.resolve(&defaults)?;
+        follow(&mut experiment.model, &defaults.model);
+        Ok(experiment)
+    }
+}
+
+/// Where the number of levels is not the default's and the block types still are, gives every level the published pattern:
+/// residual blocks, with attention at the level before the last (at the last, of two).
+fn follow(model: &mut BackboneConfig, defaults: &BackboneConfig) {
+    match (model, defaults) {
+        (BackboneConfig::UNet2D(model), BackboneConfig::UNet2D(defaults)) => {
+            let levels = model.block_out_channels.len();
+            let untouched =
+                model.down_block_types == defaults.down_block_types && model.up_block_types == defaults.up_block_types;
+            if untouched && levels != defaults.block_out_channels.len() {
+                let attending = levels.saturating_sub(2).max(1);
+                let block = |level: usize, kind: &str| {
+                    if level == attending { format!("Attn{kind}") } else { kind.to_owned() }
+                };
+                model.down_block_types = (0..levels).map(|level| block(level, "DownBlock2D")).collect();
+                model.up_block_types = (0..levels).rev().map(|level| block(level, "UpBlock2D")).collect();
+            }
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
+    use nocturne_models::unet::UNet2DConfig;
+
+    fn unet(assignments: &[&str]) -> UNet2DConfig {
+        let layers = assignments.iter().fold(Layers::default(), |layers, text| layers.assignment(text).unwrap());
+        match Experiment::resolve(layers, BackboneKind::UNet2D).unwrap().model {
+            BackboneConfig::UNet2D(config) => config,
+        }
+    }
 
     #[test]
     fn block_types_follow_the_number_of_levels() {
-        let types = |levels: usize| {
-            let mut experiment = Experiment::default();
-            experiment.model.block_out_channels = vec![32; levels];
-            experiment = experiment.followed();
-            (experiment.model.down_block_types, experiment.model.up_block_types)
+        let types = |channels: &str| {
+            let config = unet(&[&format!("model.block_out_channels={channels}")]);
+            (config.down_block_types, config.up_block_types)
         };
-        assert_eq!(types(1), (vec!["DownBlock2D".to_owned()], vec!["UpBlock2D".to_owned()]));
-        assert_eq!(types(2).0, ["DownBlock2D", "AttnDownBlock2D"]);
-        assert_eq!(types(2).1, ["AttnUpBlock2D", "UpBlock2D"]);
-        assert_eq!(types(4).1, ["UpBlock2D", "AttnUpBlock2D", "UpBlock2D", "UpBlock2D"]);
-        let published = Experiment::default().model;
-        assert_eq!(types(6), (published.down_block_types, published.up_block_types));
+        assert_eq!(types("[32]"), (vec!["DownBlock2D".to_owned()], vec!["UpBlock2D".to_owned()]));
+        assert_eq!(types("[32, 32]").0, ["DownBlock2D", "AttnDownBlock2D"]);
+        assert_eq!(types("[32, 32]").1, ["AttnUpBlock2D", "UpBlock2D"]);
+        assert_eq!(types("[32, 32, 32, 32]").1, ["UpBlock2D", "AttnUpBlock2D", "UpBlock2D", "UpBlock2D"]);
+        let published = unet(&[]);
+        assert_eq!(types("[8, 8, 8, 8, 8, 8]"), (published.down_block_types, published.up_block_types));
     }
 
     #[test]
     fn block_types_that_were_given_stay() {
-        let mut experiment = Experiment::default();
-        experiment.model.down_block_types = vec!["DownBlock2D".to_owned(); 3];
-        experiment.model.block_out_channels = vec![32; 2];
-        assert_eq!(experiment.clone().followed(), experiment);
+        let given =
+            ["model.down_block_types=[DownBlock2D, DownBlock2D]", "model.up_block_types=[UpBlock2D, UpBlock2D]"];
+        let config = unet(&[given[0], given[1], "model.block_out_channels=[32, 32]"]);
+        assert_eq!(config.down_block_types, ["DownBlock2D"; 2]);
+    }
+
+    #[test]
+    fn an_unknown_network_is_refused_by_name() {
+        let layers = Layers::default().assignment("model._class_name=UNet3DModel").unwrap();
+        let error = Experiment::resolve(layers, BackboneKind::UNet2D).unwrap_err().to_string();
+        assert!(error.contains("model._class_name") && error.contains("UNet2DModel"), "{error}");
     }
 }

@@ -115,10 +115,16 @@ impl Layers {
         self
     }
 
-    /// Lays everything over `T`'s defaults.
-    pub fn resolve<T: Default + Serialize + DeserializeOwned>(self) -> Result<T, ConfigError> {
+    /// What the highest layer that has `key` gives it.
+    pub fn get(&self, key: &str) -> Option<&Value> {
+        let part = |value, part| Value::get(value, part);
+        self.layers.iter().rev().find_map(|(_, layer)| key.split('.').try_fold(layer, part))
+    }
+
+    /// Lays everything over `defaults`.
+    pub fn resolve<T: Serialize + DeserializeOwned>(self, defaults: &T) -> Result<T, ConfigError> {
         let invalid = |key: String, reason: String| ConfigError::Invalid { key, reason };
-        let mut resolved = serde_json::to_value(T::default()).map_err(|e| invalid(String::new(), e.to_string()))?;
+        let mut resolved = serde_json::to_value(defaults).map_err(|e| invalid(String::new(), e.to_string()))?;
         for (origin, layer) in self.layers {
             overlay(&mut resolved, layer, "", &origin)?;
         }
@@ -246,7 +252,7 @@ mod tests {
             .unwrap()
             .flag("seed", Some(9))
             .flag::<u64>("seed", None)
-            .resolve()
+            .resolve(&Whole::default())
             .unwrap();
         assert_eq!(whole.seed, 9);
         assert_eq!(whole.train.channels, [8]);
@@ -256,23 +262,23 @@ mod tests {
     #[test]
     fn an_empty_file_changes_nothing() {
         let yaml = file("# only a comment\n");
-        let whole: Whole = Layers::default().file(yaml.path()).unwrap().resolve().unwrap();
+        let whole: Whole = Layers::default().file(yaml.path()).unwrap().resolve(&Whole::default()).unwrap();
         assert_eq!(whole, Whole::default());
     }
 
     #[test]
     fn a_misspelt_key_is_named_with_its_neighbour() {
-        let error = Layers::default().assignment("train.rat=1").unwrap().resolve::<Whole>().unwrap_err();
+        let error = Layers::default().assignment("train.rat=1").unwrap().resolve(&Whole::default()).unwrap_err();
         let text = error.to_string();
         assert!(text.contains("`train.rat`") && text.contains("`rate`"), "{text}");
     }
 
     #[test]
     fn a_wrong_type_names_its_key() {
-        let error = Layers::default().assignment("train.rate=fast").unwrap().resolve::<Whole>().unwrap_err();
+        let error = Layers::default().assignment("train.rate=fast").unwrap().resolve(&Whole::default()).unwrap_err();
         let text = error.to_string();
         assert!(text.contains("`train.rate`") && text.ends_with("expected a number"), "{text}");
-        let error = Layers::default().assignment("train=3").unwrap().resolve::<Whole>().unwrap_err();
+        let error = Layers::default().assignment("train=3").unwrap().resolve(&Whole::default()).unwrap_err();
         assert!(error.to_string().contains("`train`"), "{error}");
         assert!(matches!(Layers::default().assignment("train"), Err(ConfigError::NotAnAssignment { .. })));
     }

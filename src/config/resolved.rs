@@ -29,7 +29,8 @@ mod tests {
         experiment.data.bigvgan_model = "yes: [no]".to_owned();
         experiment.train.learning_rate = 3e-5;
         write_resolved(folder.path(), &experiment).unwrap();
-        let again: Experiment = Layers::default().file(&folder.path().join(FILE)).unwrap().resolve().unwrap();
+        let again: Experiment =
+            Layers::default().file(&folder.path().join(FILE)).unwrap().resolve(&Experiment::default()).unwrap();
         assert_eq!(again, experiment);
     }
 }

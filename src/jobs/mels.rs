@@ -4,6 +4,7 @@ use crate::dataset::{Dataset, DatasetError, MelMethod};
 use crate::representation::{MelSpecMethod, RepresentationConfig, RepresentationError};
 use crate::train::TrainError;
 use crate::train::batches::Examples;
+use nocturne_models::random::Random;
 use nocturne_vocoder::mel::MelConfig;
 
 /// How many examples are asked for their level.
@@ -67,7 +68,7 @@ impl Examples for Mels {
         &self.names[self.name_of[index] as usize]
     }
 
-    fn read(&self, index: usize, out: &mut [f32]) -> Result<(), TrainError> {
+    fn read(&self, index: usize, _: &mut Random, out: &mut [f32]) -> Result<(), TrainError> {
         let example = self.dataset.get(index).map_err(|source| TrainError::Example {
             index,
             audio_file: self.source(index).to_owned(),

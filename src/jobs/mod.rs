@@ -1,7 +1,7 @@
 //! Jobs: what a command does, joined from the rooms of this crate.
 
 mod mels;
-mod train_unet;
+mod train_diffusion;
 
 pub use mels::Mels;
-pub use train_unet::{JobError, TrainUnet, train_unet};
+pub use train_diffusion::{JobError, TrainDiffusion, train_diffusion};

@@ -6,8 +6,8 @@ use crate::npy::{self, NpyError};
 use crate::representation::{Representation, RepresentationError, picture};
 use burn::tensor::Device;
 use ndarray::{Array4, ArrayView2, s};
+use nocturne_models::backbone::Backbone;
 use nocturne_models::files::write_atomic;
-use nocturne_models::unet::UNet2D;
 use nocturne_vocoder::audio::{Audio, AudioError};
 use nocturne_vocoder::mel::MelError;
 use rayon::prelude::*;
@@ -58,7 +58,7 @@ pub struct Generation<'a> {
     /// The model's settings.
     pub folder: &'a ModelFolder,
     /// The model's network.
-    pub network: &'a UNet2D,
+    pub network: &'a Backbone,
     /// How to sample.
     pub settings: &'a SamplingSettings,
     /// The noise to start from, `[N, channel, mel, frame]`; drawn from the seed if absent.
@@ -108,7 +108,7 @@ pub fn generate(job: Generation<'_>, mut on_step: impl FnMut(u64, u64)) -> Resul
     }
     let representation = Representation::new(&representation)?;
     let [bands, frames] = representation.shape();
-    let shape = [job.folder.network.in_channels, bands, frames];
+    let shape = [job.folder.network.in_channels(), bands, frames];
     let count = match &job.noise {
         None => job.settings.num_images,
         Some(noise) if noise.dim().0 > 0 && noise.shape()[1..] == shape => noise.dim().0,

@@ -2,10 +2,11 @@
 
 use crate::representation::{RepresentationConfig, RepresentationError};
 use burn::tensor::Device;
+use nocturne_models::backbone::{Backbone, BackboneConfig};
 use nocturne_models::diffusion::{DiffusionError, SchedulerClass, SchedulerConfig};
 use nocturne_models::files::write_atomic;
 use nocturne_models::network::{self, NetworkError};
-use nocturne_models::unet::{SampleSize, UNet2D, UNet2DConfig};
+
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
@@ -65,7 +66,7 @@ pub enum ModelFolderError {
 #[derive(Clone, Debug)]
 pub struct ModelFolder {
     /// `unet/config.json`.
-    pub network: UNet2DConfig,
+    pub network: BackboneConfig,
     /// `scheduler/scheduler_config.json`.
     pub scheduler: SchedulerConfig,
     /// `mel/mel_config.json`.
@@ -74,7 +75,7 @@ pub struct ModelFolder {
 
 impl ModelFolder {
     /// Reads a folder that we, diffusers or the published scripts wrote, and its network onto a device.
-    pub fn open(path: &Path, device: &Device) -> Result<(Self, UNet2D), ModelFolderError> {
+    pub fn open(path: &Path, device: &Device) -> Result<(Self, Backbone), ModelFolderError> {
         let need = |file: &'static str| {
             let found = path.join(file);
             if found.is_file() {
@@ -89,8 +90,8 @@ impl ModelFolder {
         if path.join("vqvae").is_dir() {
             return Err(ModelFolderError::Unsupported { path: path.to_owned(), part: "vqvae" });
         }
-        let (network_config, network) = network::open::<UNet2DConfig>(&path.join("unet"), device)?;
-        let sizes = (network_config.sample_size.map(SampleSize::dims), [mel.mel.y_res, mel.mel.x_res]);
+        let (network_config, network) = network::open::<BackboneConfig>(&path.join("unet"), device)?;
+        let sizes = (network_config.sample_size(), [mel.mel.y_res, mel.mel.x_res]);
         if let (Some(network), mel) = sizes
             && network != mel
         {
@@ -100,7 +101,7 @@ impl ModelFolder {
     }
 
     /// Writes the whole folder; each file is replaced atomically.
-    pub fn write(&self, path: &Path, network: &UNet2D) -> Result<(), ModelFolderError> {
+    pub fn write(&self, path: &Path, network: &Backbone) -> Result<(), ModelFolderError> {
         for part in ["unet", "scheduler", "mel"] {
             let folder = path.join(part);
             std::fs::create_dir_all(&folder)

@@ -2,11 +2,11 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 use ndarray::{Array4, s};
+use nocturne_models::backbone::Backbone;
 use nocturne_models::diffusion::{
     Denoiser, DiffusionError, NoiseSchedule, Sampler, SamplerKind, SchedulerConfig, sample,
 };
 use nocturne_models::random::Random;
-use nocturne_models::unet::UNet2D;
 use serde::{Deserialize, Serialize};
 use std::ops::{ControlFlow, Range};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -99,7 +99,7 @@ pub fn drawn_noise(seed: u64, items: Range<usize>, [channels, bands, frames]: [u
 /// # Shapes
 /// - `noise`, output: `[batch, channel, mel, frame]`
 pub fn sample_mels(
-    network: &UNet2D,
+    network: &Backbone,
     scheduler: &SchedulerConfig,
     settings: &SamplingSettings,
     (first, noise): (usize, &Array4<f32>),

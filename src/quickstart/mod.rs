@@ -8,7 +8,7 @@ mod score;
 
 use crate::config::{ConfigError, Experiment, write_resolved};
 use crate::dataset::{self, Dataset, DatasetError, PrepareOptions};
-use crate::jobs::{JobError, Mels, TrainUnet, train_unet};
+use crate::jobs::{JobError, Mels, TrainDiffusion, train_diffusion};
 use crate::pipeline::{self, GenerateError, Generation, ModelFolder, ModelFolderError};
 use crate::progress::Progress;
 use crate::representation::Representation;
@@ -151,7 +151,7 @@ pub fn quickstart(job: &Quickstart<'_>, progress: &mut Progress) -> Result<Summa
 
     tracing::info!("train: {} slices of {:.1} minutes of music", prepared.slices, prepared.seconds / 60.0);
     let mut begun = false;
-    let training = TrainUnet {
+    let training = TrainDiffusion {
         experiment,
         dataset: &dataset,
         output: &model,
@@ -160,7 +160,7 @@ pub fn quickstart(job: &Quickstart<'_>, progress: &mut Progress) -> Result<Summa
         device: job.device,
         stop: job.stop,
     };
-    let trained = train_unet(training, |report| {
+    let trained = train_diffusion(training, |report| {
         if !std::mem::replace(&mut begun, true) {
             progress.start("steps", report.total_steps);
         }

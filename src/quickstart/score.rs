@@ -13,8 +13,8 @@ use burn::tensor::Device;
 use ndarray::{Array2, ArrayView2, s};
 use nocturne_evaluation::Statistics;
 use nocturne_evaluation::pooled_mel::PooledMel;
+use nocturne_models::backbone::Backbone;
 use nocturne_models::random::Random;
-use nocturne_models::unet::UNet2D;
 use nocturne_vocoder::audio::Audio;
 use rayon::prelude::*;
 use serde::Serialize;
@@ -61,8 +61,8 @@ impl Scoring<'_> {
     /// The table, the model's own line first.
     pub fn distances(
         &self,
-        trained: &UNet2D,
-        untrained: &UNet2D,
+        trained: &Backbone,
+        untrained: &Backbone,
         progress: &mut Progress,
     ) -> Result<Vec<Distance>, QuickstartError> {
         let split = by_source(self.mels, self.experiment.train.validation_fraction, self.experiment.train.seed);
@@ -95,7 +95,7 @@ impl Scoring<'_> {
         let [bands, frames] = self.representation.shape();
         let mut mel = Array2::zeros((bands, frames));
         if let Some(values) = mel.as_slice_mut() {
-            self.mels.read(index, values).map_err(crate::jobs::JobError::from)?;
+            self.mels.read(index, &mut Random::new(0, "example", 0), values).map_err(crate::jobs::JobError::from)?;
         }
         let audio = self.audio(mel.view(), index)?;
         Ok((self.mels.source(index).to_owned(), mel, audio))
@@ -116,10 +116,15 @@ impl Scoring<'_> {
         Ok(self.representation.audio(mel, None, self.experiment.sampling.seed.wrapping_add(index as u64))?)
     }
 
-    fn sampled(&self, network: &UNet2D, progress: &Progress, done: &mut u64) -> Result<Vec<Vec<f32>>, QuickstartError> {
+    fn sampled(
+        &self,
+        network: &Backbone,
+        progress: &Progress,
+        done: &mut u64,
+    ) -> Result<Vec<Vec<f32>>, QuickstartError> {
         let [bands, frames] = self.representation.shape();
         let settings = &self.experiment.sampling;
-        let noise = drawn_noise(settings.seed, 0..SCORED, [self.folder.network.in_channels, bands, frames]);
+        let noise = drawn_noise(settings.seed, 0..SCORED, [self.folder.network.in_channels(), bands, frames]);
         let at = (0, &noise);
         let mels = sample_mels(network, &self.folder.scheduler, settings, at, self.device, self.stop, || {
             *done += 1;

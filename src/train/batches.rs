@@ -10,7 +10,9 @@ use std::thread::JoinHandle;
 
 use nocturne_models::random::Random;
 
+use super::conditions::Conditions;
 use super::error::TrainError;
+use crate::encodings::Encoding;
 
 /// Batches made ahead of the training step.
 const AHEAD: usize = 2;
@@ -27,8 +29,16 @@ pub trait Examples: Send + Sync + 'static {
     fn shape(&self) -> [usize; 3];
     /// The recording that an example was cut from.
     fn source(&self, index: usize) -> &str;
-    /// Reads one example into `out`, in the model's scale (−1 to 1).
-    fn read(&self, index: usize, out: &mut [f32]) -> Result<(), TrainError>;
+    /// Reads one example into `out`, in the model's scale (−1 to 1). What is drawn anew each time is drawn from `draws`.
+    fn read(&self, index: usize, draws: &mut Random, out: &mut [f32]) -> Result<(), TrainError>;
+    /// The width of what the examples are conditioned on; none if they are not.
+    fn condition_width(&self) -> Option<usize> {
+        None
+    }
+    /// What an example is conditioned on, where they are.
+    fn condition(&self, _index: usize) -> Option<&Encoding> {
+        None
+    }
 }
 
 /// A batch, still on the host.
@@ -42,6 +52,8 @@ pub struct Batch {
     pub noise: Vec<f32>,
     /// One an item, uniform.
     pub timesteps: Vec<usize>,
+    /// What the items are conditioned on, where they are.
+    pub conditions: Option<Conditions>,
     /// The recording of every item.
     pub files: Vec<String>,
 }
@@ -54,6 +66,7 @@ pub fn read_batch(
     draws: Range<u64>,
     seed: u64,
     num_train_timesteps: usize,
+    condition_dropout: f64,
 ) -> Result<Batch, TrainError> {
     let [channels, mels, frames] = examples.shape();
     let size = channels * mels * frames;
@@ -62,15 +75,20 @@ pub fn read_batch(
         samples: vec![0.0; size * indices.len()],
         noise: vec![0.0; size * indices.len()],
         timesteps: Vec::with_capacity(indices.len()),
+        conditions: None,
         files: Vec::with_capacity(indices.len()),
     };
     let items = batch.samples.chunks_exact_mut(size).zip(batch.noise.chunks_exact_mut(size));
+    let mut conditions = Vec::with_capacity(indices.len());
     for (((sample, noise), index), draw) in items.zip(indices).zip(draws) {
-        examples.read(*index, sample)?;
+        examples.read(*index, &mut Random::new(seed, "example", draw), sample)?;
+        let dropped = Random::new(seed, "condition dropout", draw).uniform() < condition_dropout;
+        conditions.push(examples.condition(*index).filter(|_| !dropped));
         Random::new(seed, "noise", draw).fill_normal(noise);
         batch.timesteps.push(Random::new(seed, "timestep", draw).below(num_train_timesteps as u64) as usize);
         batch.files.push(examples.source(*index).to_string());
     }
+    batch.conditions = examples.condition_width().map(|width| Conditions::new(&conditions, width));
     Ok(batch)
 }
 
@@ -85,6 +103,8 @@ pub struct Order {
     pub batch_size: usize,
     /// Timesteps are drawn below this.
     pub num_train_timesteps: usize,
+    /// The share of items that lose their condition.
+    pub condition_dropout: f64,
 }
 
 /// The batches from draw `position` on, prepared by a thread of their own.
@@ -102,7 +122,14 @@ impl Batches {
             loop {
                 let indices = draws.take(order.batch_size);
                 let range = draws.position - indices.len() as u64..draws.position;
-                let batch = read_batch(&*examples, &indices, range, order.seed, order.num_train_timesteps);
+                let batch = read_batch(
+                    &*examples,
+                    &indices,
+                    range,
+                    order.seed,
+                    order.num_train_timesteps,
+                    order.condition_dropout,
+                );
                 let failed = batch.is_err();
                 if sender.send(batch).is_err() || failed {
                     return;
@@ -183,14 +210,14 @@ mod tests {
             "a.wav"
         }
 
-        fn read(&self, index: usize, out: &mut [f32]) -> Result<(), TrainError> {
+        fn read(&self, index: usize, _: &mut Random, out: &mut [f32]) -> Result<(), TrainError> {
             out.fill(index as f32);
             Ok(())
         }
     }
 
     fn order(batch_size: usize) -> Order {
-        Order { indices: (0..5).collect(), seed: 3, batch_size, num_train_timesteps: 1000 }
+        Order { indices: (0..5).collect(), seed: 3, batch_size, num_train_timesteps: 1000, condition_dropout: 0.5 }
     }
 
     fn batches(batch_size: usize, position: u64, count: usize) -> Vec<Batch> {

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use nocturne_models::backbone::BackboneConfig;
 use nocturne_models::diffusion::SchedulerConfig;
 use nocturne_models::unet::UNet2DConfig;
 use serde::{Deserialize, Serialize};
@@ -17,9 +18,8 @@ use super::precision::Precision;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TrainConfig {
-    /// The network: diffusers' `unet/config.json`. The default is the published unconditional one, of 113.7 million
-    /// parameters.
-    pub model: UNet2DConfig,
+    /// The network: its `config.json`. The default is the published unconditional U-Net, of 113.7 million parameters.
+    pub model: BackboneConfig,
     /// The noise schedule: diffusers' `scheduler_config.json`.
     pub scheduler: SchedulerConfig,
     /// The optimisation.
@@ -43,7 +43,7 @@ impl Default for TrainConfig {
             ..UNet2DConfig::default()
         };
         Self {
-            model,
+            model: model.into(),
             scheduler: SchedulerConfig::default(),
             train: TrainSettings::default(),
             data: DataSettings::default(),
@@ -99,6 +99,9 @@ pub struct TrainSettings {
     pub ema_max_decay: f64,
     /// `no`, or `bf16` on CUDA: `no`.
     pub mixed_precision: Precision,
+    /// Share of the items that are trained without their condition, for classifier-free guidance (Ho and Salimans, arXiv
+    /// 2207.12598): 0.1.
+    pub condition_dropout: f64,
     /// Share of the recordings held out for validation: 0.05.
     pub validation_fraction: f64,
     /// Log every so many optimiser steps: 10. Between two entries nothing waits for the device.
@@ -134,6 +137,7 @@ impl Default for TrainSettings {
             ema_power: 0.75,
             ema_max_decay: 0.9999,
             mixed_precision: Precision::F32,
+            condition_dropout: 0.1,
             validation_fraction: 0.05,
             log_steps: 10,
             validate_steps: 1000,
@@ -181,6 +185,7 @@ impl TrainSettings {
             ("train.adam_beta1", self.adam_beta1),
             ("train.adam_beta2", self.adam_beta2),
             ("train.ema_max_decay", self.ema_max_decay),
+            ("train.condition_dropout", self.condition_dropout),
             ("train.validation_fraction", self.validation_fraction),
         ];
         for (field, value) in shares {

@@ -43,6 +43,17 @@ pub enum TrainError {
         /// What the network takes.
         expected: String,
     },
+    /// The encodings do not fit the network.
+    #[error("the encodings are {found} wide; the network takes {expected}")]
+    ConditionWidth {
+        /// Their width.
+        found: usize,
+        /// What the network takes.
+        expected: String,
+    },
+    /// The network needs encodings.
+    #[error("the network is conditioned on encodings, and there are none")]
+    NoConditions,
     /// A new run would mix with an earlier one.
     #[error("{}: holds the state of a training run; resume it, or choose another folder", folder.display())]
     Occupied {

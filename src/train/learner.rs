@@ -63,7 +63,8 @@ impl<N: Module + Network> Learner<N> {
         for _ in 0..self.settings.gradient_accumulation_steps {
             let batch = next()?;
             let trained = Trained::new(&self.network, self.settings.mixed_precision);
-            let denoiser = Denoiser::new(&trained, &self.schedule, self.prediction_type);
+            let condition = batch.conditions.map(|conditions| conditions.upload(&device));
+            let denoiser = Denoiser::new(&trained, &self.schedule, self.prediction_type).conditioned(condition);
             let (samples, noise) =
                 (tensor(batch.samples, batch.shape, &device), tensor(batch.noise, batch.shape, &device));
             let losses = denoiser.loss(samples, noise, &batch.timesteps);

@@ -1,12 +1,14 @@
 //! Training: a mel dataset and a network in, a model folder out.
 //!
-//! [`unet::train`] runs the loop; each of its parts is a file of its own. Data flow: [`batches`] → [`learner`]
+//! [`diffusion::train`] runs the loop; each of its parts is a file of its own. Data flow: [`batches`] → [`learner`]
 //! ([`gradients`] → [`optimizer`] → [`ema`]) → [`meter`] → [`log`], with [`validation`], [`samples`] and [`state`]
 //! every so many steps. A run depends on its configuration, its data and its seed alone: on the CPU it is reproducible
 //! bit for bit, interrupted or not.
 
 pub mod batches;
+pub mod conditions;
 pub mod config;
+pub mod diffusion;
 pub mod ema;
 pub mod error;
 pub mod gradients;
@@ -20,7 +22,6 @@ pub mod samples;
 pub mod split;
 pub mod state;
 pub mod timing;
-pub mod unet;
 pub mod validation;
 
 pub use config::{DataSettings, TrainConfig, TrainSettings};

@@ -47,7 +47,7 @@ mod tests {
             &self.0[index]
         }
 
-        fn read(&self, _index: usize, _out: &mut [f32]) -> Result<(), TrainError> {
+        fn read(&self, _index: usize, _: &mut Random, _out: &mut [f32]) -> Result<(), TrainError> {
             Ok(())
         }
     }

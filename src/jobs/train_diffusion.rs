@@ -1,4 +1,4 @@
-//! The job of `nocturne train unet`: a mel dataset in, a model folder out.
+//! The job of `nocturne train unet` and its like: a mel dataset in, a model folder out.
 
 use super::Mels;
 use crate::config::{DataSettings as CorpusSettings, Experiment, write_resolved};
@@ -7,15 +7,15 @@ use crate::pipeline::{ModelFolder, ModelFolderError, SampleError, SamplingSettin
 use crate::report::wav;
 use crate::representation::{Representation, RepresentationError, picture};
 use crate::train::batches::Examples;
+use crate::train::diffusion::{Callbacks, Outcome, Report, Training, train};
 use crate::train::error::BoxError;
 use crate::train::samples::{Clip, Sample};
-use crate::train::unet::{Callbacks, Outcome, Report, Training, train};
 use crate::train::{DataSettings, TrainConfig, TrainError};
 use burn::tensor::Device;
 use ndarray::s;
+use nocturne_models::backbone::Backbone;
 use nocturne_models::network::{ConfigError, NetworkConfig};
 use nocturne_models::random::Random;
-use nocturne_models::unet::{SampleSize, UNet2D};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -42,7 +42,7 @@ pub enum JobError {
 }
 
 /// What to train, on what, and where to.
-pub struct TrainUnet<'a> {
+pub struct TrainDiffusion<'a> {
     /// The experiment; its `model.sample_size` is set from the dataset.
     pub experiment: &'a Experiment,
     /// The mel dataset.
@@ -59,8 +59,8 @@ pub struct TrainUnet<'a> {
     pub stop: &'a AtomicBool,
 }
 
-/// Trains a U-Net and writes the model folder. `report` is called after every step.
-pub fn train_unet(job: TrainUnet<'_>, report: impl FnMut(&Report)) -> Result<Outcome, JobError> {
+/// Trains a denoising network and writes the model folder. `report` is called after every step.
+pub fn train_diffusion(job: TrainDiffusion<'_>, report: impl FnMut(&Report)) -> Result<Outcome, JobError> {
     let mels = Mels::new(Dataset::open(job.dataset)?)?;
     let made = mels.representation(&job.experiment.data.method())?;
     let mel = mels.with_typical_level(&made);
@@ -69,7 +69,7 @@ pub fn train_unet(job: TrainUnet<'_>, report: impl FnMut(&Report)) -> Result<Out
     let seed = job.experiment.train.seed;
 
     let mut network_config = job.experiment.model.clone();
-    network_config.sample_size = Some(SampleSize::Rectangle([bands, frames]));
+    network_config.set_sample_size([bands, frames]);
     let mut scheduler = job.experiment.scheduler.clone();
     let network = match &job.from {
         None => network_config.init(job.device, &mut Random::new(seed, "weights", 0))?,
@@ -95,11 +95,11 @@ pub fn train_unet(job: TrainUnet<'_>, report: impl FnMut(&Report)) -> Result<Out
         ..job.experiment.clone()
     };
     let callbacks = Callbacks {
-        publish: Box::new(|network: &UNet2D| {
+        publish: Box::new(|network: &Backbone| {
             folder.write(job.output, network)?;
             Ok(write_resolved(job.output, &resolved)?)
         }),
-        sample: Box::new(|network: &UNet2D| {
+        sample: Box::new(|network: &Backbone| {
             samples(network, &folder, &representation, &job.experiment.sampling, job.device, job.stop)
         }),
         report: Box::new(report),
@@ -118,7 +118,7 @@ pub fn train_unet(job: TrainUnet<'_>, report: impl FnMut(&Report)) -> Result<Out
 
 /// The pictures and audio that training shows, from the same noise every time.
 fn samples(
-    network: &UNet2D,
+    network: &Backbone,
     folder: &ModelFolder,
     representation: &Representation,
     settings: &SamplingSettings,
@@ -126,7 +126,7 @@ fn samples(
     stop: &AtomicBool,
 ) -> Result<Vec<Sample>, BoxError> {
     let [bands, frames] = representation.shape();
-    let noise = drawn_noise(settings.seed, 0..settings.num_images, [folder.network.in_channels, bands, frames]);
+    let noise = drawn_noise(settings.seed, 0..settings.num_images, [folder.network.in_channels(), bands, frames]);
     let mels = match sample_mels(network, &folder.scheduler, settings, (0, &noise), device, stop, || ()) {
         // Pictures are not worth keeping a user waiting who asked to stop.
         Err(SampleError::Interrupted) => return Ok(Vec::new()),

@@ -1,4 +1,4 @@
-//! The training run of a U-Net: data, steps, logs, validation, samples, checkpoints, from start or resumption to the
+//! The training run of a denoising network: data, steps, logs, validation, samples, checkpoints, from start or resumption to the
 //! end or an interruption.
 
 use std::path::{Path, PathBuf};
@@ -6,9 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use nocturne_models::diffusion::Denoiser;
+use nocturne_models::backbone::Backbone;
 use nocturne_models::network::NetworkConfig;
-use nocturne_models::unet::UNet2D;
 use serde_json::{Value, json};
 
 use super::batches::{Batches, Examples, Order};
@@ -28,7 +27,7 @@ pub struct Training<'a> {
     /// The resolved configuration.
     pub config: &'a TrainConfig,
     /// The network at the start, on its device and without autodiff. A resumed run replaces its weights.
-    pub network: UNet2D,
+    pub network: Backbone,
     /// The data.
     pub examples: Arc<dyn Examples>,
     /// The model folder: `state/`, `logs/` and `samples/` are written into it.
@@ -42,7 +41,7 @@ pub struct Training<'a> {
 }
 
 /// What is done with a network in the course of a run.
-pub type Callback<'a, T> = Box<dyn FnMut(&UNet2D) -> Result<T, BoxError> + 'a>;
+pub type Callback<'a, T> = Box<dyn FnMut(&Backbone) -> Result<T, BoxError> + 'a>;
 
 /// What a run calls; all get the weights to publish, which are the averaged ones where there is an average.
 pub struct Callbacks<'a> {
@@ -80,7 +79,7 @@ pub struct Outcome {
     pub checkpoint: Option<PathBuf>,
 }
 
-/// Trains a U-Net.
+/// Trains a denoising network.
 ///
 /// # Errors
 ///
@@ -102,7 +101,7 @@ struct Run<'a> {
     stop: &'a AtomicBool,
     callbacks: Callbacks<'a>,
     split: Split,
-    learner: Learner<UNet2D>,
+    learner: Learner<Backbone>,
     batches: Batches,
     store: Store,
     log: Log,
@@ -149,6 +148,7 @@ impl<'a> Run<'a> {
             seed: settings.seed,
             batch_size: settings.train_batch_size,
             num_train_timesteps: config.scheduler.num_train_timesteps,
+            condition_dropout: settings.condition_dropout,
         };
         let report = Report { step: progress.step, total_steps, loss: None, seconds_per_step: None };
         Ok(Self {
@@ -249,9 +249,9 @@ impl<'a> Run<'a> {
     fn validate(&mut self) -> Result<(), TrainError> {
         let TrainConfig { train, scheduler, .. } = self.config;
         let network = self.learner.published();
-        let denoiser = Denoiser::new(&network, self.learner.schedule(), scheduler.prediction_type);
+        let (schedule, prediction) = (self.learner.schedule(), scheduler.prediction_type);
         let (examples, held_out) = (&*self.examples, &self.split.validation);
-        let meter = validate(&denoiser, &network, examples, held_out, train.train_batch_size, train.seed)?;
+        let meter = validate(&network, schedule, prediction, examples, held_out, train.train_batch_size, train.seed)?;
         self.validation_loss = meter.loss();
         self.progress.validation_loss = meter.loss();
         let numbers = [("validation_loss", meter.loss())];
@@ -317,8 +317,18 @@ fn check_shape(config: &TrainConfig, examples: &dyn Examples) -> Result<(), Trai
     if examples.is_empty() {
         return Err(TrainError::NoExamples);
     }
+    if let Some(width) = examples.condition_width().filter(|width| config.model.condition_width() != Some(*width)) {
+        let expected = match config.model.condition_width() {
+            Some(expected) => format!("{expected}, its `cross_attention_dim`"),
+            None => "none: it knows no condition".to_owned(),
+        };
+        return Err(TrainError::ConditionWidth { found: width, expected });
+    }
+    if examples.condition_width().is_none() && config.model.condition_width().is_some() {
+        return Err(TrainError::NoConditions);
+    }
     let found @ [channels, mels, frames] = examples.shape();
-    let (taken, given) = (config.model.in_channels, config.model.out_channels);
+    let (taken, given) = (config.model.in_channels(), config.model.out_channels());
     if channels != taken || channels != given {
         let expected = format!("{taken} channels in and {given} out");
         return Err(TrainError::Shape { found, expected });
