@@ -3,11 +3,13 @@
 //! This crate is the leaf of the workspace. It knows tensors and published file formats; it knows no audio and no
 //! command.
 
+pub mod audio_encoder;
 pub mod backbone;
 pub mod blocks;
 pub mod checkpoint;
 pub mod device;
 pub mod diffusion;
+pub mod dit;
 pub mod files;
 pub mod initialise;
 pub mod network;
@@ -16,5 +18,6 @@ pub mod parameters;
 pub mod patch_gan;
 pub mod perceptual;
 pub mod random;
+pub mod t5;
 pub mod unet;
 pub mod vae;

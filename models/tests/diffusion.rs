@@ -56,11 +56,12 @@ struct Oracle {
 
 impl Network for Oracle {
     fn forward(&self, _: Tensor<4>, timesteps: Tensor<1>, _: Option<&Condition>) -> Tensor<4> {
-        let timesteps: Vec<usize> = host(timesteps).into_iter().map(|timestep| timestep as usize).collect();
+        let timesteps = host(timesteps);
         match self.prediction {
             PredictionType::Epsilon => self.noise.clone(),
             PredictionType::Sample => self.sample.clone(),
             PredictionType::V => self.schedule.velocity(self.sample.clone(), self.noise.clone(), &timesteps),
+            PredictionType::Flow => self.noise.clone() - self.sample.clone(),
         }
     }
 }
@@ -78,7 +79,7 @@ fn oracle(config: &SchedulerConfig, prediction: PredictionType) -> Oracle {
 fn alpha_bar_falls_from_below_one_and_ends_at_zero_only_when_rescaled() {
     for config in configs() {
         let schedule = NoiseSchedule::new(&config).unwrap();
-        let alphas = schedule.alphas_cumprod();
+        let alphas = schedule.alphas_cumprod().unwrap();
         assert_eq!(alphas.len(), 1000);
         assert!(alphas[0] < 1.0 && alphas.windows(2).all(|pair| pair[0] > pair[1]), "{config:?}");
         assert_eq!(alphas[999] == 0.0, config.rescale_betas_zero_snr, "{config:?}");
@@ -91,19 +92,19 @@ fn predicting_what_was_added_recovers_the_sample_and_has_no_loss() {
     for prediction in [PredictionType::Epsilon, PredictionType::Sample, PredictionType::V] {
         let oracle = oracle(&config, prediction);
         let denoiser = Denoiser::new(&oracle, &oracle.schedule, prediction);
-        for timestep in [0, 1, 250, 999] {
+        for timestep in [0.0, 1.0, 250.0, 999.0] {
             let noisy = denoiser.add_noise(oracle.sample.clone(), oracle.noise.clone(), &[timestep; 2]);
-            let found = denoiser.predict(noisy, timestep);
-            let alpha_bar = oracle.schedule.alpha_bar(timestep);
+            let level = oracle.schedule.level(timestep);
+            let found = denoiser.predict(noisy, timestep, level);
             // Each is found by a division by its own rate, which scales the rounding of the noisy sample.
-            let sample_error = largest_difference(found.sample, oracle.sample.clone()) * alpha_bar.sqrt();
-            let noise_error = largest_difference(found.noise, oracle.noise.clone()) * (1.0 - alpha_bar).sqrt();
+            let sample_error = largest_difference(found.sample, oracle.sample.clone()) * level.signal_rate;
+            let noise_error = largest_difference(found.noise, oracle.noise.clone()) * level.noise_rate;
             assert!(
                 sample_error < 1e-6 && noise_error < 1e-6,
                 "{prediction:?} at {timestep}: {sample_error} {noise_error}"
             );
         }
-        assert_eq!(host(denoiser.loss(oracle.sample.clone(), oracle.noise.clone(), &[3, 700])), [0.0, 0.0]);
+        assert_eq!(host(denoiser.loss(oracle.sample.clone(), oracle.noise.clone(), &[3.0, 700.0])), [0.0, 0.0]);
     }
 }
 
@@ -128,7 +129,7 @@ fn ddim_with_eta_one_has_the_variance_of_ddpm() {
     for config in configs() {
         let schedule = NoiseSchedule::new(&config).unwrap();
         for step in Sampler::new(SamplerKind::Ddim { eta: 1.0 }, &config, &schedule, 25).unwrap().steps() {
-            if step.timestep > 0 {
+            if step.timestep > 0.0 {
                 let difference = ddim::noise_std(step, 1.0) - ddpm::noise_std(step, VarianceType::FixedSmall);
                 // DDPM's least variance is 1e-20.
                 assert!(difference.abs() < 1e-9, "{step:?} {config:?}");
@@ -144,7 +145,7 @@ fn ddim_and_ddpm_agree_on_the_mean_at_eta_one() {
     let denoiser = Denoiser::new(&oracle, &oracle.schedule, PredictionType::Epsilon);
     for step in Sampler::new(SamplerKind::Ddpm, &config, &oracle.schedule, 10).unwrap().steps() {
         let noisy = denoiser.add_noise(oracle.sample.clone(), oracle.noise.clone(), &[step.timestep; 2]);
-        let prediction = denoiser.predict(noisy.clone(), step.timestep);
+        let prediction = denoiser.predict(noisy.clone(), step.timestep, step.level);
         let posterior = ddpm::posterior_mean(step, prediction.sample.clone(), noisy);
         assert!(largest_difference(posterior, ddim::mean(step, 1.0, prediction)) < 1e-4, "{step:?}");
     }

@@ -108,7 +108,7 @@ impl From<DatasetError> for Failure {
 impl From<ModelFolderError> for Failure {
     fn from(error: ModelFolderError) -> Self {
         match error {
-            ModelFolderError::NotAModel { .. } | ModelFolderError::Unsupported { .. } => Self::usage(error),
+            ModelFolderError::NotAModel { .. } => Self::usage(error),
             _ => Self::failed(error),
         }
     }

@@ -43,6 +43,21 @@ pub struct Generate {
     /// Start from this float32 [N, channel, mel, frame] array instead of the seed's noise
     #[arg(long, value_name = "FILE.npy")]
     noise: Option<PathBuf>,
+    /// Condition on these encodings, one a clip in their order: what `encode` writes, or a published pickle
+    #[arg(long, value_name = "FILE", conflicts_with = "prompt")]
+    encodings: Option<PathBuf>,
+    /// Condition on this text; repeated, one a clip
+    #[arg(long, value_name = "TEXT", requires = "text_encoder")]
+    prompt: Vec<String>,
+    /// What guidance leads away from
+    #[arg(long, value_name = "TEXT", requires = "text_encoder")]
+    negative_prompt: Option<String>,
+    /// The T5 folder that the training captions were encoded with
+    #[arg(long, value_name = "DIR")]
+    text_encoder: Option<PathBuf>,
+    /// How strongly to follow the condition; 1 is no guidance
+    #[arg(long, value_name = "X", value_parser = finite::<f64>)]
+    guidance_scale: Option<f64>,
 }
 
 impl Generate {
@@ -60,7 +75,13 @@ impl Generate {
         if experiment.sampling.num_images == 0 {
             return Err(Failure::arguments("`--num-images` is 0, expected 1 or more"));
         }
-        if experiment.sampling.scheduler == Scheduler::Ddpm && self.eta.is_some_and(|eta| eta != 1.0) {
+        // DDPM is what DDIM becomes with 1.
+        let without_eta = match experiment.sampling.scheduler {
+            Scheduler::Ddim => false,
+            Scheduler::Ddpm => self.eta.is_some_and(|eta| eta != 1.0),
+            _ => self.eta.is_some(),
+        };
+        if without_eta {
             return Err(Failure::arguments("`--eta` is DDIM's alone").remedy("`--scheduler ddim`, or no `--eta`"));
         }
         let noise = self.noise.as_deref().map(read_noise).transpose()?;
@@ -71,14 +92,16 @@ impl Generate {
             return Err(Failure::arguments(format!("`--noise` holds {found} items, `--num-images` asks for {asked}")));
         }
         let device = global.open_device()?;
-        let (folder, network) = ModelFolder::open(&self.model, &device)?;
+        let (folder, networks) = ModelFolder::open(&self.model, &device)?;
         let mut progress = output.progress();
         let mut started = false;
         let job = Generation {
             folder: &folder,
-            network: &network,
+            networks: &networks,
             settings: &experiment.sampling,
             noise,
+            conditions,
+            negative,
             device: &device,
             output: &self.output_dir,
             stop: &stop_flag(),

@@ -2,9 +2,10 @@
 
 use super::values::finite;
 use super::{Failure, Global, Outcome, Output};
-use crate::config::Experiment;
+use crate::config::{Experiment, ModelSize};
 use crate::interrupt::stop_flag;
-use crate::jobs::{JobError, TrainDiffusion, train_diffusion};
+use crate::jobs::{JobError, Stage, TrainDiffusion, train_diffusion};
+use crate::latents::EncodeError;
 use crate::train::TrainError;
 use clap::{Args, Subcommand};
 use nocturne_models::backbone::BackboneKind;
@@ -20,27 +21,42 @@ pub struct Train {
 
 #[derive(Debug, Subcommand)]
 enum Network {
-    /// Train an unconditional U-Net on a mel dataset
-    Unet(Box<Unet>),
+    /// Train a U-Net on a mel dataset, conditional where `--encodings` are given
+    Unet(Box<Denoiser>),
+    /// Train a diffusion transformer on a mel dataset, conditional where `--encodings` are given
+    Dit(Box<Denoiser>),
 }
 
 impl Train {
     pub(super) fn run(self, global: &Global, output: &Output) -> Result<Outcome, Failure> {
         match self.network {
-            Network::Unet(unet) => unet.run(global, output),
+            Network::Unet(flags) => flags.run(BackboneKind::UNet2D, global, output),
+            Network::Dit(flags) => flags.run(BackboneKind::DiT, global, output),
         }
     }
 }
 
-/// The flags of `train unet`: those of the published scripts, and ours.
+/// The flags of `train unet` and `train dit`: those of the published scripts, and ours.
 #[derive(Debug, Args)]
-struct Unet {
+struct Denoiser {
     /// The mel dataset
     #[arg(long, alias = "dataset-name", alias = "train-data-dir", value_name = "DIR")]
     dataset: Option<PathBuf>,
     /// The model folder
     #[arg(long, value_name = "DIR")]
     output_dir: PathBuf,
+    /// Train on the latents of this VAE: its folder, or a model folder that has one
+    #[arg(long, value_name = "DIR", conflicts_with = "from_pretrained")]
+    vae: Option<PathBuf>,
+    /// Condition on these encodings of the recordings: what `encode` writes, or a published pickle
+    #[arg(long, alias = "path-to-encodings-pickle", value_name = "FILE")]
+    encodings: Option<PathBuf>,
+    /// A published size of the U-Net
+    #[arg(long, value_name = "NAME")]
+    model_size: Option<ModelSize>,
+    /// Share of the items that are trained without their condition
+    #[arg(long, value_name = "P", value_parser = finite::<f64>)]
+    condition_dropout: Option<f64>,
     /// Go on from the newest checkpoint of the model folder
     #[arg(long)]
     resume: bool,
@@ -112,12 +128,27 @@ struct Unet {
     num_inference_steps: Option<usize>,
 }
 
-impl Unet {
-    fn run(self, global: &Global, output: &Output) -> Result<Outcome, Failure> {
-        let experiment: Experiment = global.resolve(BackboneKind::UNet2D, |layers| {
+impl Denoiser {
+    fn run(self, kind: BackboneKind, global: &Global, output: &Output) -> Result<Outcome, Failure> {
+        let conditional = kind == BackboneKind::UNet2D && self.encodings.is_some();
+        let sized = if conditional { BackboneKind::UNet2DCondition } else { kind };
+        let levels = match self.model_size {
+            None => None,
+            Some(size) => Some(size.levels(sized).ok_or_else(|| {
+                let name = sized.class_name();
+                Failure::arguments(format!("this `--model-size` was not published for a `{name}`"))
+            })?),
+        };
+        let experiment: Experiment = global.resolve(kind, |layers| {
             layers
                 .flag("train.seed", global.seed)
                 .flag("data.dataset", self.dataset)
+                .flag("model.block_out_channels", levels.as_ref().map(|levels| levels.channels))
+                .flag("model.down_block_types", levels.as_ref().map(|levels| &levels.down))
+                .flag("model.up_block_types", levels.as_ref().map(|levels| &levels.up))
+                .flag("data.vae", self.vae)
+                .flag("data.encodings", self.encodings)
+                .flag("train.condition_dropout", self.condition_dropout)
                 .flag("train.train_batch_size", self.train_batch_size)
                 .flag("sampling.eval_batch_size", self.eval_batch_size)
                 .flag("train.num_epochs", self.num_epochs)
@@ -140,6 +171,11 @@ impl Unet {
                 .flag("scheduler.num_train_timesteps", self.num_train_steps)
                 .flag("sampling.num_inference_steps", self.num_inference_steps)
         })?;
+        let (found, dit) = (experiment.model.kind(), kind == BackboneKind::DiT);
+        if dit != (found == BackboneKind::DiT) {
+            let (command, name) = (if dit { "dit" } else { "unet" }, found.class_name());
+            return Err(Failure::arguments(format!("`train {command}` does not train a `{name}`")));
+        }
         let dataset = experiment.data.dataset.clone().ok_or_else(|| Failure::arguments("`--dataset` is missing"))?;
         let device = global.open_device()?;
         std::fs::create_dir_all(&self.output_dir)
@@ -154,16 +190,28 @@ impl Unet {
             stop: &stop_flag(),
         };
         let mut progress = output.progress();
-        let mut started = false;
-        let outcome = train_diffusion(job, |report| {
-            if !started {
-                progress.start("steps", report.total_steps);
-                started = true;
+        let mut counted = "";
+        let outcome = train_diffusion(job, |stage| {
+            let (what, done, total, detail) = match stage {
+                Stage::Latents { done, total } => ("latents", done as u64, total as u64, String::new()),
+                Stage::Step(report) => {
+                    let loss = report.loss.map(|loss| format!("loss {loss:.4}"));
+                    ("steps", report.step, report.total_steps, loss.unwrap_or_default())
+                }
+            };
+            if std::mem::replace(&mut counted, what) != what {
+                progress.start(what, total);
             }
-            progress.at(report.step, &report.loss.map(|loss| format!("loss {loss:.4}")).unwrap_or_default());
+            progress.at(done, &detail);
         });
         progress.finish();
-        let outcome = outcome.map_err(failure)?;
+        let outcome = match outcome {
+            Err(JobError::Latents(EncodeError::Interrupted)) => {
+                tracing::warn!("interrupted; the same command goes on");
+                return Ok(Outcome::Interrupted);
+            }
+            outcome => outcome.map_err(failure)?,
+        };
         let report = outcome.report;
         let object = json!({
             "model": self.output_dir,
@@ -195,6 +243,8 @@ fn failure(error: JobError) -> Failure {
         error => error,
     };
     let remedy = match &error {
+        JobError::Train(TrainError::NoConditions) => Some("`--encodings`: `nocturne encode` makes them"),
+        JobError::Pairing(_) => Some("every recording of the dataset needs a caption that is named as its file"),
         JobError::Train(TrainError::Occupied { .. }) => Some("`--resume` goes on with it"),
         JobError::Train(TrainError::NotFinite { .. }) => {
             Some("a lower `--learning-rate` or `--mixed-precision no`; `--resume` goes on from the last checkpoint")
@@ -205,8 +255,14 @@ fn failure(error: JobError) -> Failure {
         error,
         JobError::Network(_)
             | JobError::Representation(_)
+            | JobError::Vae(_)
+            | JobError::Latents(EncodeError::Size(_) | EncodeError::Channels(_))
+            | JobError::Encodings(_)
+            | JobError::Pairing(_)
             | JobError::Train(
                 TrainError::Config { .. }
+                    | TrainError::ConditionWidth { .. }
+                    | TrainError::NoConditions
                     | TrainError::Model(_)
                     | TrainError::Shape { .. }
                     | TrainError::Occupied { .. }

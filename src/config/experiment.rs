@@ -7,6 +7,8 @@ use crate::representation::{MelSpecMethod, RepresentationConfig};
 use crate::train::{TrainConfig, TrainSettings};
 use nocturne_models::backbone::{BackboneConfig, BackboneKind};
 use nocturne_models::diffusion::SchedulerConfig;
+use nocturne_models::dit::DiTConfig;
+use nocturne_models::unet_condition::UNet2DConditionConfig;
 use nocturne_vocoder::mel::{LogMelConfig, MelConfig};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -43,6 +45,10 @@ pub struct DataSettings {
     pub input_dir: Option<PathBuf>,
     /// The mel dataset: what `prepare` writes and `train` reads.
     pub dataset: Option<PathBuf>,
+    /// The VAE whose latents the network learns, instead of mels: its folder, or that of a model.
+    pub vae: Option<PathBuf>,
+    /// The encodings that the network is conditioned on: what `encode` writes, or a published pickle.
+    pub encodings: Option<PathBuf>,
     /// Frames and mel bands of a window.
     pub resolution: [usize; 2],
     /// Samples a second.
@@ -73,6 +79,8 @@ impl Default for DataSettings {
         Self {
             input_dir: None,
             dataset: None,
+            vae: None,
+            encodings: None,
             resolution: [x_res, y_res],
             sample_rate,
             hop_length,
@@ -140,20 +148,27 @@ impl DataSettings {
 impl Experiment {
     /// The defaults for one kind of network: the published ones, where there are any.
     pub fn of(kind: BackboneKind) -> Self {
+        let default = Self::default();
         match kind {
-            BackboneKind::UNet2D => Self::default(),
+            BackboneKind::UNet2D => default,
+            BackboneKind::UNet2DCondition => Self { model: conditional(), ..default },
+            BackboneKind::DiT => Self { model: BackboneConfig::DiT(DiTConfig::default()), ..default },
         }
     }
 
-    /// The experiment of `layers`. The kind of network that they name wins over `kind`.
-    pub fn resolve(layers: Layers, kind: BackboneKind) -> Result<Self, ConfigError> {
+    /// The experiment of `layers`. The kind of network that they name wins over `kind`, and a U-Net with encodings is the
+    /// conditional one.
+    pub fn resolve(mut layers: Layers, kind: BackboneKind) -> Result<Self, ConfigError> {
+        let conditional = layers.get("data.encodings").is_some_and(Value::is_string);
         let kind = match layers.get("model._class_name").and_then(Value::as_str) {
-            None => kind,
             Some(name) => BackboneKind::named(name).ok_or_else(|| ConfigError::Invalid {
                 key: "model._class_name".to_owned(),
                 reason: format!("{name:?}, expected {}", BackboneKind::ALL.map(BackboneKind::class_name).join(" or ")),
             })?,
+            None if kind == BackboneKind::UNet2D && conditional => BackboneKind::UNet2DCondition,
+            None => kind,
         };
+        layers.drop_other_kinds("model", "_class_name", BackboneKind::UNet2D.class_name());
         let defaults = Self::of(kind);
         let mut experiment = layers.resolve(&defaults)?;
         follow(&mut experiment.model, &defaults.model);
@@ -161,24 +176,62 @@ impl Experiment {
     }
 }
 
-/// Where the number of levels is not the default's and the block types still are, gives every level the published pattern:
-/// residual blocks, with attention at the level before the last (at the last, of two).
+/// The published conditional U-Net.
+fn conditional() -> BackboneConfig {
+    let block_out_channels = vec![128, 256, 512, 512];
+    let [down_block_types, up_block_types] = conditional_blocks(block_out_channels.len());
+    BackboneConfig::UNet2DCondition(Box::new(UNet2DConditionConfig {
+        in_channels: 1,
+        out_channels: 1,
+        block_out_channels,
+        down_block_types,
+        up_block_types,
+        ..UNet2DConditionConfig::default()
+    }))
+}
+
+/// Where the number of levels is not the default's and the block types still are, gives every level the published pattern.
 fn follow(model: &mut BackboneConfig, defaults: &BackboneConfig) {
     match (model, defaults) {
         (BackboneConfig::UNet2D(model), BackboneConfig::UNet2D(defaults)) => {
             let levels = model.block_out_channels.len();
-            let untouched =
-                model.down_block_types == defaults.down_block_types && model.up_block_types == defaults.up_block_types;
-            if untouched && levels != defaults.block_out_channels.len() {
-                let attending = levels.saturating_sub(2).max(1);
-                let block = |level: usize, kind: &str| {
-                    if level == attending { format!("Attn{kind}") } else { kind.to_owned() }
-                };
-                model.down_block_types = (0..levels).map(|level| block(level, "DownBlock2D")).collect();
-                model.up_block_types = (0..levels).rev().map(|level| block(level, "UpBlock2D")).collect();
+            if levels != defaults.block_out_channels.len()
+                && model.down_block_types == defaults.down_block_types
+                && model.up_block_types == defaults.up_block_types
+            {
+                [model.down_block_types, model.up_block_types] = unconditional_blocks(levels);
             }
         }
+        (BackboneConfig::UNet2DCondition(model), BackboneConfig::UNet2DCondition(defaults)) => {
+            let levels = model.block_out_channels.len();
+            if levels != defaults.block_out_channels.len()
+                && model.down_block_types == defaults.down_block_types
+                && model.up_block_types == defaults.up_block_types
+            {
+                [model.down_block_types, model.up_block_types] = conditional_blocks(levels);
+            }
+        }
+        _ => {}
     }
+}
+
+/// Residual blocks down and up, with attention at the level before the last (at the last, of two).
+fn unconditional_blocks(levels: usize) -> [Vec<String>; 2] {
+    let attending = levels.saturating_sub(2).max(1);
+    blocks(levels, |level| if level == attending { "Attn" } else { "" })
+}
+
+/// Cross-attention at every level but the last.
+fn conditional_blocks(levels: usize) -> [Vec<String>; 2] {
+    blocks(levels, |level| if level + 1 < levels { "CrossAttn" } else { "" })
+}
+
+fn blocks(levels: usize, prefix: impl Fn(usize) -> &'static str) -> [Vec<String>; 2] {
+    let block = |level: usize, kind: &str| format!("{}{kind}", prefix(level));
+    [
+        (0..levels).map(|level| block(level, "DownBlock2D")).collect(),
+        (0..levels).rev().map(|level| block(level, "UpBlock2D")).collect(),
+    ]
 }
 
 #[cfg(test)]
@@ -191,6 +244,7 @@ mod tests {
         let layers = assignments.iter().fold(Layers::default(), |layers, text| layers.assignment(text).unwrap());
         match Experiment::resolve(layers, BackboneKind::UNet2D).unwrap().model {
             BackboneConfig::UNet2D(config) => config,
+            other => panic!("{other:?}"),
         }
     }
 
@@ -214,6 +268,30 @@ mod tests {
             ["model.down_block_types=[DownBlock2D, DownBlock2D]", "model.up_block_types=[UpBlock2D, UpBlock2D]"];
         let config = unet(&[given[0], given[1], "model.block_out_channels=[32, 32]"]);
         assert_eq!(config.down_block_types, ["DownBlock2D"; 2]);
+    }
+
+    #[test]
+    fn encodings_make_a_u_net_conditional() {
+        let layers = Layers::default().assignment("data.encodings=e.safetensors").unwrap();
+        let BackboneConfig::UNet2DCondition(config) = Experiment::resolve(layers, BackboneKind::UNet2D).unwrap().model
+        else {
+            panic!("unconditional")
+        };
+        assert_eq!(config.up_block_types[0], "UpBlock2D");
+        assert_eq!(config.up_block_types[1..], ["CrossAttnUpBlock2D"; 3]);
+    }
+
+    #[test]
+    fn another_kind_of_network_starts_from_its_own_defaults() {
+        let layers = Layers::default()
+            .built_in("model:\n  block_out_channels: [8, 8]")
+            .unwrap()
+            .assignment("model._class_name=NocturneDiT")
+            .unwrap()
+            .assignment("model.num_layers=3")
+            .unwrap();
+        let model = Experiment::resolve(layers, BackboneKind::UNet2D).unwrap().model;
+        assert_eq!(model, BackboneConfig::DiT(DiTConfig { num_layers: 3, ..DiTConfig::default() }));
     }
 
     #[test]

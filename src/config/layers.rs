@@ -121,6 +121,26 @@ impl Layers {
         self.layers.iter().rev().find_map(|(_, layer)| key.split('.').try_fold(layer, part))
     }
 
+    /// Takes `section` out of the layers that were written for another kind of it: those below the last that names a kind
+    /// (under `key`, in the section), where they name another or, naming none, mean `unnamed`.
+    pub fn drop_other_kinds(&mut self, section: &str, key: &str, unnamed: &str) {
+        let mut kinds = Vec::new();
+        let mut kind = unnamed.to_owned();
+        for (_, layer) in &self.layers {
+            if let Some(named) = layer.get(section).and_then(|section| section.get(key)).and_then(Value::as_str) {
+                named.clone_into(&mut kind);
+            }
+            kinds.push(kind.clone());
+        }
+        for ((_, layer), of) in self.layers.iter_mut().zip(kinds) {
+            if of != kind
+                && let Value::Object(layer) = layer
+            {
+                layer.remove(section);
+            }
+        }
+    }
+
     /// Lays everything over `defaults`.
     pub fn resolve<T: Serialize + DeserializeOwned>(self, defaults: &T) -> Result<T, ConfigError> {
         let invalid = |key: String, reason: String| ConfigError::Invalid { key, reason };

@@ -24,6 +24,21 @@ impl Mels {
         Ok(Self { dataset, names, name_of })
     }
 
+    /// The dataset.
+    pub fn dataset(&self) -> &Dataset {
+        &self.dataset
+    }
+
+    /// The names of the recordings, each once.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// Which of [`Mels::names`] an example was cut from.
+    pub fn name_of(&self, index: usize) -> usize {
+        self.name_of[index] as usize
+    }
+
     /// How the mels were made: what the dataset says, or `assumed` with the dataset's size.
     pub fn representation(&self, assumed: &MelMethod) -> Result<RepresentationConfig, RepresentationError> {
         match self.dataset.method().unwrap_or(assumed) {
@@ -65,7 +80,7 @@ impl Examples for Mels {
     }
 
     fn source(&self, index: usize) -> &str {
-        &self.names[self.name_of[index] as usize]
+        &self.names[self.name_of(index)]
     }
 
     fn read(&self, index: usize, _: &mut Random, out: &mut [f32]) -> Result<(), TrainError> {

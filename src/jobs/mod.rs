@@ -1,7 +1,9 @@
 //! Jobs: what a command does, joined from the rooms of this crate.
 
+mod corpus;
 mod mels;
 mod train_diffusion;
 
+pub use corpus::{Corpus, PairingError, Scaled};
 pub use mels::Mels;
-pub use train_diffusion::{JobError, TrainDiffusion, train_diffusion};
+pub use train_diffusion::{JobError, Stage, TrainDiffusion, train_diffusion};

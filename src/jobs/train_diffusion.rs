@@ -1,9 +1,13 @@
 //! The job of `nocturne train unet` and its like: a mel dataset in, a model folder out.
 
-use super::Mels;
+use super::{Corpus, Mels, PairingError, Scaled};
 use crate::config::{DataSettings as CorpusSettings, Experiment, write_resolved};
 use crate::dataset::{Dataset, DatasetError, Picture};
-use crate::pipeline::{ModelFolder, ModelFolderError, SampleError, SamplingSettings, drawn_noise, sample_mels};
+use crate::encodings::{Encoding, Encodings, EncodingsError};
+use crate::latents::{EncodeError, EncodeLatents, encode_latents};
+use crate::pipeline::{
+    Guide, ModelFolder, ModelFolderError, SampleError, Sampling, SamplingSettings, drawn_noise, open_vae,
+};
 use crate::report::wav;
 use crate::representation::{Representation, RepresentationError, picture};
 use crate::train::batches::Examples;
@@ -14,8 +18,9 @@ use crate::train::{DataSettings, TrainConfig, TrainError};
 use burn::tensor::Device;
 use ndarray::s;
 use nocturne_models::backbone::Backbone;
-use nocturne_models::network::{ConfigError, NetworkConfig};
+use nocturne_models::network::{ConfigError, NetworkConfig, NetworkError};
 use nocturne_models::random::Random;
+use nocturne_models::vae::AutoencoderKl;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -36,6 +41,18 @@ pub enum JobError {
     /// The model to start from cannot be used.
     #[error(transparent)]
     Model(#[from] ModelFolderError),
+    /// The VAE cannot be used.
+    #[error("the VAE: {0}")]
+    Vae(#[from] NetworkError),
+    /// The dataset cannot be encoded with the VAE.
+    #[error(transparent)]
+    Latents(#[from] EncodeError),
+    /// The encodings cannot be read.
+    #[error(transparent)]
+    Encodings(#[from] EncodingsError),
+    /// The encodings do not fit the dataset.
+    #[error(transparent)]
+    Pairing(#[from] PairingError),
     /// Training failed.
     #[error(transparent)]
     Train(#[from] TrainError),
@@ -43,13 +60,14 @@ pub enum JobError {
 
 /// What to train, on what, and where to.
 pub struct TrainDiffusion<'a> {
-    /// The experiment; its `model.sample_size` is set from the dataset.
+    /// The experiment. The network's sizes follow the data: `model.sample_size`, the channels of a VAE's latents, the width
+    /// of the encodings.
     pub experiment: &'a Experiment,
     /// The mel dataset.
     pub dataset: &'a Path,
     /// The model folder.
     pub output: &'a Path,
-    /// Start with the weights of this model folder.
+    /// Start with the networks of this model folder.
     pub from: Option<PathBuf>,
     /// Go on from the newest checkpoint of `output`.
     pub resume: bool,
@@ -59,55 +77,116 @@ pub struct TrainDiffusion<'a> {
     pub stop: &'a AtomicBool,
 }
 
-/// Trains a denoising network and writes the model folder. `report` is called after every step.
-pub fn train_diffusion(job: TrainDiffusion<'_>, report: impl FnMut(&Report)) -> Result<Outcome, JobError> {
+/// What a training job is doing.
+#[derive(Clone, Copy, Debug)]
+pub enum Stage<'a> {
+    /// Encoding the dataset with the VAE, once.
+    Latents {
+        /// Examples that are done.
+        done: usize,
+        /// All examples.
+        total: usize,
+    },
+    /// Training.
+    Step(&'a Report),
+}
+
+/// Trains a denoising network and writes the model folder. `report` is told of every example encoded and every step.
+pub fn train_diffusion(job: TrainDiffusion<'_>, mut report: impl FnMut(Stage)) -> Result<Outcome, JobError> {
+    let experiment = job.experiment;
     let mels = Mels::new(Dataset::open(job.dataset)?)?;
-    let made = mels.representation(&job.experiment.data.method())?;
+    let made = mels.representation(&experiment.data.method())?;
     let mel = mels.with_typical_level(&made);
     let representation = Representation::new(&mel)?;
-    let [_, bands, frames] = mels.shape();
-    let seed = job.experiment.train.seed;
+    let seed = experiment.train.seed;
 
-    let mut network_config = job.experiment.model.clone();
-    network_config.set_sample_size([bands, frames]);
-    let mut scheduler = job.experiment.scheduler.clone();
-    let network = match &job.from {
-        None => network_config.init(job.device, &mut Random::new(seed, "weights", 0))?,
-        Some(path) => {
-            let (folder, network) = ModelFolder::open(path, job.device)?;
-            // A network goes on predicting what it learned to predict.
-            (network_config, scheduler) = (folder.network, folder.scheduler);
-            network
+    let mut folder =
+        ModelFolder { network: experiment.model.clone(), vae: None, scheduler: experiment.scheduler.clone(), mel };
+    let (mut backbone, mut vae) = (None, None);
+    if let Some(path) = &job.from {
+        let (from, networks) = ModelFolder::open(path, job.device)?;
+        // A network goes on predicting what it learned to predict, from the latents that it knows.
+        folder = ModelFolder { mel: folder.mel, ..from };
+        (backbone, vae) = (Some(networks.backbone), networks.vae);
+    } else if let Some(path) = &experiment.data.vae {
+        let (config, network) = open_vae(path, job.device)?;
+        (folder.vae, vae) = (Some(config), Some(network));
+    }
+    let latents = match (&mut folder.vae, &vae) {
+        (Some(config), Some(vae)) => {
+            let encode = EncodeLatents {
+                folder: job.dataset,
+                dataset: mels.dataset(),
+                config,
+                vae,
+                device: job.device,
+                stop: job.stop,
+            };
+            let latents = encode_latents(&encode, |done, total| report(Stage::Latents { done, total }))?;
+            if job.from.is_none() {
+                config.scaling_factor = latents.scaling_factor();
+            }
+            Some(Scaled { latents, scaling_factor: config.scaling_factor })
+        }
+        _ => None,
+    };
+    let mut corpus = Corpus::new(mels, latents);
+    if let Some(path) = &experiment.data.encodings {
+        corpus = corpus.conditioned(&Encodings::open(path)?)?;
+    }
+    let backbone = match backbone {
+        Some(backbone) => backbone,
+        None => {
+            let [channels, height, width] = corpus.shape();
+            if folder.vae.is_some() {
+                folder.network.set_channels(channels);
+            }
+            folder.network.set_sample_size([height, width]);
+            if let Some(width) = corpus.condition_width() {
+                folder.network.set_condition_width(width);
+            }
+            folder.network.init(job.device, &mut Random::new(seed, "weights", 0))?
         }
     };
-    let folder = ModelFolder { network: network_config, scheduler, mel };
+
     let config = TrainConfig {
         model: folder.network.clone(),
         scheduler: folder.scheduler.clone(),
-        train: job.experiment.train.clone(),
-        data: DataSettings { dataset: Some(job.dataset.to_owned()) },
+        train: experiment.train.clone(),
+        data: DataSettings {
+            dataset: Some(job.dataset.to_owned()),
+            vae: experiment.data.vae.clone(),
+            encodings: experiment.data.encodings.clone(),
+        },
     };
     // What was trained, and on what, whatever the defaults say.
     let resolved = Experiment {
-        data: CorpusSettings { dataset: Some(job.dataset.to_owned()), ..job.experiment.data.with_mel(&made) },
+        data: CorpusSettings { dataset: Some(job.dataset.to_owned()), ..experiment.data.with_mel(&made) },
         model: folder.network.clone(),
         scheduler: folder.scheduler.clone(),
-        ..job.experiment.clone()
+        ..experiment.clone()
+    };
+    let shown = Shown {
+        folder: &folder,
+        vae: vae.as_ref(),
+        representation: &representation,
+        conditions: corpus.first_conditions(experiment.sampling.num_images),
+        settings: &experiment.sampling,
+        device: job.device,
+        stop: job.stop,
     };
     let callbacks = Callbacks {
         publish: Box::new(|network: &Backbone| {
-            folder.write(job.output, network)?;
+            folder.write(job.output, network, vae.as_ref())?;
             Ok(write_resolved(job.output, &resolved)?)
         }),
-        sample: Box::new(|network: &Backbone| {
-            samples(network, &folder, &representation, &job.experiment.sampling, job.device, job.stop)
-        }),
-        report: Box::new(report),
+        sample: Box::new(|network: &Backbone| shown.samples(network)),
+        report: Box::new(|step| report(Stage::Step(step))),
     };
     let training = Training {
         config: &config,
-        network,
-        examples: Arc::new(mels),
+        network: backbone,
+        examples: Arc::new(corpus),
         output: job.output,
         resume: job.resume,
         stop: job.stop,
@@ -117,32 +196,46 @@ pub fn train_diffusion(job: TrainDiffusion<'_>, report: impl FnMut(&Report)) -> 
 }
 
 /// The pictures and audio that training shows, from the same noise every time.
-fn samples(
-    network: &Backbone,
-    folder: &ModelFolder,
-    representation: &Representation,
-    settings: &SamplingSettings,
-    device: &Device,
-    stop: &AtomicBool,
-) -> Result<Vec<Sample>, BoxError> {
-    let [bands, frames] = representation.shape();
-    let noise = drawn_noise(settings.seed, 0..settings.num_images, [folder.network.in_channels(), bands, frames]);
-    let mels = match sample_mels(network, &folder.scheduler, settings, (0, &noise), device, stop, || ()) {
-        // Pictures are not worth keeping a user waiting who asked to stop.
-        Err(SampleError::Interrupted) => return Ok(Vec::new()),
-        mels => mels?,
-    };
-    let sample_rate = representation.config().mel.sample_rate;
-    let mut samples = Vec::new();
-    for index in 0..settings.num_images {
-        let mel = mels.slice(s![index, 0, .., ..]);
-        let audio = representation.audio(mel, None, settings.seed.wrapping_add(index as u64))?;
-        samples.push(Sample {
-            width: frames as u32,
-            height: bands as u32,
-            png: Picture { width: frames, height: bands, pixels: picture(mel) }.to_png(),
-            clip: Some(Clip { sample_rate, channels: 1, frames: audio.len() as u64, wav: wav(&audio, sample_rate) }),
-        });
+struct Shown<'a> {
+    folder: &'a ModelFolder,
+    vae: Option<&'a AutoencoderKl>,
+    representation: &'a Representation,
+    conditions: Option<Vec<Encoding>>,
+    settings: &'a SamplingSettings,
+    device: &'a Device,
+    stop: &'a AtomicBool,
+}
+
+impl Shown<'_> {
+    fn samples(&self, network: &Backbone) -> Result<Vec<Sample>, BoxError> {
+        let settings = self.settings;
+        let noise = drawn_noise(settings.seed, 0..settings.num_images, self.folder.sample_shape());
+        let sampling =
+            Sampling { folder: self.folder, network, vae: self.vae, settings, device: self.device, stop: self.stop };
+        let guide = self.conditions.as_deref().map(|conditions| Guide { conditions, negative: None });
+        let mels = match sampling.mels(0, &noise, guide, || ()) {
+            // Pictures are not worth keeping a user waiting who asked to stop.
+            Err(SampleError::Interrupted) => return Ok(Vec::new()),
+            mels => mels?,
+        };
+        let [bands, frames] = self.representation.shape();
+        let sample_rate = self.representation.config().mel.sample_rate;
+        let mut samples = Vec::new();
+        for index in 0..settings.num_images {
+            let mel = mels.slice(s![index, 0, .., ..]);
+            let audio = self.representation.audio(mel, None, settings.seed.wrapping_add(index as u64))?;
+            samples.push(Sample {
+                width: frames as u32,
+                height: bands as u32,
+                png: Picture { width: frames, height: bands, pixels: picture(mel) }.to_png(),
+                clip: Some(Clip {
+                    sample_rate,
+                    channels: 1,
+                    frames: audio.len() as u64,
+                    wav: wav(&audio, sample_rate),
+                }),
+            });
+        }
+        Ok(samples)
     }
-    Ok(samples)
 }

@@ -4,10 +4,13 @@
 //! asks. A header is one flat dictionary of three keys, and is read here as just that.
 
 mod header;
+mod mapped;
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+
+pub use mapped::Mapped;
 
 use header::{Fault, Header, LONGEST_HEADER, MAGIC, MOST_DIMENSIONS, header_text};
 use nocturne_models::files::write_atomic;

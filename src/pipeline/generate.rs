@@ -1,12 +1,12 @@
 //! The job of `nocturne generate`: mels, pictures and audio of a trained model, in a folder.
 
-use super::{ModelFolder, SampleError, SamplingSettings, drawn_noise, sample_mels};
+use super::{Guide, ModelFolder, Networks, SampleError, Sampling, SamplingSettings, drawn_noise};
 use crate::dataset::Picture;
+use crate::encodings::Encoding;
 use crate::npy::{self, NpyError};
 use crate::representation::{Representation, RepresentationError, picture};
 use burn::tensor::Device;
 use ndarray::{Array4, ArrayView2, s};
-use nocturne_models::backbone::Backbone;
 use nocturne_models::files::write_atomic;
 use nocturne_vocoder::audio::{Audio, AudioError};
 use nocturne_vocoder::mel::MelError;
@@ -43,6 +43,20 @@ pub enum GenerateError {
         /// Channels, bands and frames of the model.
         expected: [usize; 3],
     },
+    /// The model needs a condition.
+    #[error("the model is conditioned, and there is nothing to condition on")]
+    NoCondition,
+    /// The model takes no condition.
+    #[error("the model is unconditional: it takes no encodings and no prompt")]
+    Unconditional,
+    /// The encodings do not fit the model.
+    #[error("the encodings are {found} wide, the model takes {expected}")]
+    ConditionWidth {
+        /// Their width.
+        found: usize,
+        /// The model's.
+        expected: usize,
+    },
     /// The file system refused.
     #[error("cannot write `{path}`")]
     Write {
@@ -57,12 +71,17 @@ pub enum GenerateError {
 pub struct Generation<'a> {
     /// The model's settings.
     pub folder: &'a ModelFolder,
-    /// The model's network.
-    pub network: &'a Backbone,
+    /// The model's networks.
+    pub networks: &'a Networks,
     /// How to sample.
     pub settings: &'a SamplingSettings,
-    /// The noise to start from, `[N, channel, mel, frame]`; drawn from the seed if absent.
+    /// The noise to start from, `[N, channel, height, width]`; drawn from the seed if absent.
     pub noise: Option<Array4<f32>>,
+    /// What the clips are conditioned on, with a name for the manifest; used again from the first where there are fewer than
+    /// clips.
+    pub conditions: Option<Vec<(String, Encoding)>>,
+    /// What guidance leads away from; the null condition if absent.
+    pub negative: Option<Encoding>,
     /// Where the network is.
     pub device: &'a Device,
     /// Where the results go.
@@ -72,7 +91,7 @@ pub struct Generation<'a> {
 }
 
 /// One generated clip: a line of `manifest.jsonl`. Paths are relative to the manifest.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Clip {
     /// Its number.
     pub index: usize,
@@ -86,6 +105,9 @@ pub struct Clip {
     pub seconds: f64,
     /// The seed of the whole job.
     pub seed: u64,
+    /// What it was conditioned on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub condition: Option<String>,
 }
 
 /// What was generated.
@@ -107,14 +129,22 @@ pub fn generate(job: Generation<'_>, mut on_step: impl FnMut(u64, u64)) -> Resul
         representation.mel.n_iter = n_iter;
     }
     let representation = Representation::new(&representation)?;
-    let [bands, frames] = representation.shape();
-    let shape = [job.folder.network.in_channels(), bands, frames];
+    let shape = job.folder.sample_shape();
     let count = match &job.noise {
         None => job.settings.num_images,
         Some(noise) if noise.dim().0 > 0 && noise.shape()[1..] == shape => noise.dim().0,
         Some(noise) => {
             return Err(GenerateError::Noise { found: noise.shape().to_vec(), expected: shape });
         }
+    };
+    job.check_conditions()?;
+    let sampler = Sampling {
+        folder: job.folder,
+        network: &job.networks.backbone,
+        vae: job.networks.vae.as_ref(),
+        settings: job.settings,
+        device: job.device,
+        stop: job.stop,
     };
     let folder = OutputFolder::create(job.output)?;
     folder.write("mels/mel_config.json", representation.config().to_json().as_bytes())?;
@@ -131,18 +161,15 @@ pub fn generate(job: Generation<'_>, mut on_step: impl FnMut(u64, u64)) -> Resul
             None => drawn_noise(job.settings.seed, first..last, shape),
         };
         let started = Instant::now();
-        let mels = sample_mels(
-            job.network,
-            &job.folder.scheduler,
-            job.settings,
-            (first, &noise),
-            job.device,
-            job.stop,
-            || {
-                done += 1;
-                on_step(done, total);
-            },
-        )?;
+        let conditions: Option<Vec<Encoding>> = job
+            .conditions
+            .as_ref()
+            .map(|_| (first..last).filter_map(|index| Some(job.condition(index)?.1.clone())).collect());
+        let guide = conditions.as_deref().map(|conditions| Guide { conditions, negative: job.negative.as_ref() });
+        let mels = sampler.mels(first, &noise, guide, || {
+            done += 1;
+            on_step(done, total);
+        })?;
         sampling += started.elapsed();
         let started = Instant::now();
         let audio = (0..last - first)
@@ -155,11 +182,39 @@ pub fn generate(job: Generation<'_>, mut on_step: impl FnMut(u64, u64)) -> Resul
         vocoder += started.elapsed();
         for (item, samples) in audio.into_iter().enumerate() {
             let mel = mels.slice(s![item, 0, .., ..]);
-            clips.push(folder.clip(first + item, mel, samples, &representation, job.settings.seed)?);
+            let index = first + item;
+            let condition = job.condition(index).map(|(name, _)| name.clone());
+            let clip = Clip { index, seed: job.settings.seed, condition, ..Clip::default() };
+            clips.push(folder.clip(clip, mel, samples, &representation)?);
         }
         folder.manifest(&clips)?;
     }
     Ok(Generated { clips, sampling, vocoder })
+}
+
+impl Generation<'_> {
+    /// What clip `index` is conditioned on.
+    fn condition(&self, index: usize) -> Option<&(String, Encoding)> {
+        self.conditions.as_ref().map(|conditions| &conditions[index % conditions.len()])
+    }
+
+    fn check_conditions(&self) -> Result<(), GenerateError> {
+        let expected = self.folder.network.condition_width();
+        let conditions = self.conditions.iter().flatten().map(|(_, encoding)| encoding);
+        match (expected, &self.conditions) {
+            (Some(_), conditions) if conditions.as_ref().is_none_or(Vec::is_empty) => {
+                return Err(GenerateError::NoCondition);
+            }
+            (None, Some(_)) => return Err(GenerateError::Unconditional),
+            _ => {}
+        }
+        match conditions.chain(&self.negative).find(|encoding| Some(encoding.dim) != expected) {
+            Some(encoding) => {
+                Err(GenerateError::ConditionWidth { found: encoding.dim, expected: expected.unwrap_or(0) })
+            }
+            None => Ok(()),
+        }
+    }
 }
 
 struct OutputFolder<'a>(&'a Path);
@@ -178,22 +233,22 @@ impl<'a> OutputFolder<'a> {
         write_atomic(&path, bytes).map_err(|source| GenerateError::Write { path, source })
     }
 
+    /// Writes the files of a clip and fills in their names.
     fn clip(
         &self,
-        index: usize,
+        clip: Clip,
         mel: ArrayView2<f32>,
         samples: Vec<f32>,
         representation: &Representation,
-        seed: u64,
     ) -> Result<Clip, GenerateError> {
         let sample_rate = representation.config().mel.sample_rate;
+        let index = clip.index;
         let clip = Clip {
-            index,
             mel: format!("mels/{index:06}.npy").into(),
             image: format!("images/{index:06}.png").into(),
             audio: format!("audio/{index:06}.wav").into(),
             seconds: samples.len() as f64 / f64::from(sample_rate),
-            seed,
+            ..clip
         };
         let (bands, frames) = mel.dim();
         let values: Vec<f32> = mel.iter().copied().collect();

@@ -8,7 +8,7 @@ mod score;
 
 use crate::config::{ConfigError, Experiment, write_resolved};
 use crate::dataset::{self, Dataset, DatasetError, PrepareOptions};
-use crate::jobs::{JobError, Mels, TrainDiffusion, train_diffusion};
+use crate::jobs::{JobError, Mels, Stage, TrainDiffusion, train_diffusion};
 use crate::pipeline::{self, GenerateError, Generation, ModelFolder, ModelFolderError};
 use crate::progress::Progress;
 use crate::representation::Representation;
@@ -160,7 +160,8 @@ pub fn quickstart(job: &Quickstart<'_>, progress: &mut Progress) -> Result<Summa
         device: job.device,
         stop: job.stop,
     };
-    let trained = train_diffusion(training, |report| {
+    let trained = train_diffusion(training, |stage| {
+        let Stage::Step(report) = stage else { return };
         if !std::mem::replace(&mut begun, true) {
             progress.start("steps", report.total_steps);
         }
@@ -173,12 +174,14 @@ pub fn quickstart(job: &Quickstart<'_>, progress: &mut Progress) -> Result<Summa
     }
 
     tracing::info!("generate: {} clips", experiment.sampling.num_images);
-    let (folder, network) = ModelFolder::open(&model, job.device)?;
+    let (folder, networks) = ModelFolder::open(&model, job.device)?;
     let generation = Generation {
         folder: &folder,
-        network: &network,
+        networks: &networks,
         settings: &experiment.sampling,
         noise: None,
+        conditions: None,
+        negative: None,
         device: job.device,
         output: &clips,
         stop: job.stop,
@@ -209,7 +212,7 @@ pub fn quickstart(job: &Quickstart<'_>, progress: &mut Progress) -> Result<Summa
         device: job.device,
         stop: job.stop,
     };
-    let distances = scores.distances(&network, &untrained, progress)?;
+    let distances = scores.distances(&networks.backbone, &untrained, progress)?;
 
     let summary = Summary {
         report: job.output.join("report.html"),

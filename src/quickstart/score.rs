@@ -4,7 +4,7 @@
 use super::QuickstartError;
 use crate::config::Experiment;
 use crate::jobs::Mels;
-use crate::pipeline::{GenerateError, ModelFolder, drawn_noise, sample_mels};
+use crate::pipeline::{GenerateError, ModelFolder, Sampling, drawn_noise};
 use crate::progress::Progress;
 use crate::representation::Representation;
 use crate::train::batches::Examples;
@@ -122,15 +122,16 @@ impl Scoring<'_> {
         progress: &Progress,
         done: &mut u64,
     ) -> Result<Vec<Vec<f32>>, QuickstartError> {
-        let [bands, frames] = self.representation.shape();
         let settings = &self.experiment.sampling;
-        let noise = drawn_noise(settings.seed, 0..SCORED, [self.folder.network.in_channels(), bands, frames]);
-        let at = (0, &noise);
-        let mels = sample_mels(network, &self.folder.scheduler, settings, at, self.device, self.stop, || {
-            *done += 1;
-            progress.at(*done, "");
-        })
-        .map_err(GenerateError::from)?;
+        let noise = drawn_noise(settings.seed, 0..SCORED, self.folder.sample_shape());
+        let sampling =
+            Sampling { folder: self.folder, network, vae: None, settings, device: self.device, stop: self.stop };
+        let mels = sampling
+            .mels(0, &noise, None, || {
+                *done += 1;
+                progress.at(*done, "");
+            })
+            .map_err(GenerateError::from)?;
         (0..SCORED).into_par_iter().map(|index| self.audio(mels.slice(s![index, 0, .., ..]), index)).collect()
     }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::JoinHandle;
 
+use nocturne_models::diffusion::TimestepDistribution;
 use nocturne_models::random::Random;
 
 use super::conditions::Conditions;
@@ -50,8 +51,8 @@ pub struct Batch {
     pub samples: Vec<f32>,
     /// N(0, 1), as many.
     pub noise: Vec<f32>,
-    /// One an item, uniform.
-    pub timesteps: Vec<usize>,
+    /// One an item.
+    pub timesteps: Vec<f32>,
     /// What the items are conditioned on, where they are.
     pub conditions: Option<Conditions>,
     /// The recording of every item.
@@ -64,10 +65,9 @@ pub fn read_batch(
     examples: &dyn Examples,
     indices: &[usize],
     draws: Range<u64>,
-    seed: u64,
-    num_train_timesteps: usize,
-    condition_dropout: f64,
+    drawing: &Drawing,
 ) -> Result<Batch, TrainError> {
+    let &Drawing { seed, timesteps, condition_dropout } = drawing;
     let [channels, mels, frames] = examples.shape();
     let size = channels * mels * frames;
     let mut batch = Batch {
@@ -85,11 +85,22 @@ pub fn read_batch(
         let dropped = Random::new(seed, "condition dropout", draw).uniform() < condition_dropout;
         conditions.push(examples.condition(*index).filter(|_| !dropped));
         Random::new(seed, "noise", draw).fill_normal(noise);
-        batch.timesteps.push(Random::new(seed, "timestep", draw).below(num_train_timesteps as u64) as usize);
+        batch.timesteps.push(timesteps.draw(&mut Random::new(seed, "timestep", draw)));
         batch.files.push(examples.source(*index).to_string());
     }
     batch.conditions = examples.condition_width().map(|width| Conditions::new(&conditions, width));
     Ok(batch)
+}
+
+/// What is drawn for each item of a batch.
+#[derive(Clone, Copy, Debug)]
+pub struct Drawing {
+    /// Names the streams.
+    pub seed: u64,
+    /// What timesteps are drawn from.
+    pub timesteps: TimestepDistribution,
+    /// The share of items that lose their condition.
+    pub condition_dropout: f64,
 }
 
 /// What decides the order of the data and the random numbers.
@@ -97,14 +108,10 @@ pub fn read_batch(
 pub struct Order {
     /// The examples that take part.
     pub indices: Arc<[usize]>,
-    /// Names the streams.
-    pub seed: u64,
     /// Items a batch.
     pub batch_size: usize,
-    /// Timesteps are drawn below this.
-    pub num_train_timesteps: usize,
-    /// The share of items that lose their condition.
-    pub condition_dropout: f64,
+    /// What is drawn for each item.
+    pub drawing: Drawing,
 }
 
 /// The batches from draw `position` on, prepared by a thread of their own.
@@ -122,14 +129,7 @@ impl Batches {
             loop {
                 let indices = draws.take(order.batch_size);
                 let range = draws.position - indices.len() as u64..draws.position;
-                let batch = read_batch(
-                    &*examples,
-                    &indices,
-                    range,
-                    order.seed,
-                    order.num_train_timesteps,
-                    order.condition_dropout,
-                );
+                let batch = read_batch(&*examples, &indices, range, &order.drawing);
                 let failed = batch.is_err();
                 if sender.send(batch).is_err() || failed {
                     return;
@@ -179,7 +179,7 @@ impl<'a> Draws<'a> {
             Some((current, shuffled)) if current == number => shuffled,
             _ => {
                 let mut shuffled = self.order.indices.to_vec();
-                Random::new(self.order.seed, "shuffle", number).shuffle(&mut shuffled);
+                Random::new(self.order.drawing.seed, "shuffle", number).shuffle(&mut shuffled);
                 shuffled
             }
         };
@@ -194,6 +194,7 @@ impl<'a> Draws<'a> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use nocturne_models::diffusion::{SchedulerConfig, TimestepSampling};
 
     struct Numbers(usize);
 
@@ -217,7 +218,8 @@ mod tests {
     }
 
     fn order(batch_size: usize) -> Order {
-        Order { indices: (0..5).collect(), seed: 3, batch_size, num_train_timesteps: 1000, condition_dropout: 0.5 }
+        let timesteps = TimestepDistribution::new(TimestepSampling::Uniform, &SchedulerConfig::default()).unwrap();
+        Order { indices: (0..5).collect(), batch_size, drawing: Drawing { seed: 3, timesteps, condition_dropout: 0.5 } }
     }
 
     fn batches(batch_size: usize, position: u64, count: usize) -> Vec<Batch> {
@@ -248,7 +250,7 @@ mod tests {
     #[test]
     fn an_item_is_the_same_in_any_batch_size() {
         let (small, large) = (batches(2, 0, 6), batches(4, 0, 3));
-        let join = |batches: &[Batch]| -> (Vec<f32>, Vec<usize>) {
+        let join = |batches: &[Batch]| -> (Vec<f32>, Vec<f32>) {
             let noise = batches.iter().flat_map(|batch| batch.noise.clone()).collect();
             (noise, batches.iter().flat_map(|batch| batch.timesteps.clone()).collect())
         };

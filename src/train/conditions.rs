@@ -50,7 +50,8 @@ mod tests {
 
     #[test]
     fn short_ones_are_padded_and_absent_ones_are_one_token_of_zeros() {
-        let [short, long] = [1, 2].map(|tokens| Encoding { tokens, dim: 2, values: vec![tokens as f32; 2 * tokens] });
+        let [short, long] =
+            [1, 2].map(|tokens| Encoding { tokens, dim: 2, values: vec![tokens as f32; 2 * tokens].into() });
         let conditions = Conditions::new(&[Some(&short), None, Some(&long)], 2);
         assert_eq!(conditions.shape, [3, 2, 2]);
         assert_eq!(conditions.encodings, [1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 2.0, 2.0, 2.0, 2.0]);

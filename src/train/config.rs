@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use nocturne_models::backbone::BackboneConfig;
-use nocturne_models::diffusion::SchedulerConfig;
+use nocturne_models::diffusion::{LossWeighting, SchedulerConfig, TimestepDistribution, TimestepSampling};
 use nocturne_models::unet::UNet2DConfig;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -57,6 +57,21 @@ impl Default for TrainConfig {
 pub struct DataSettings {
     /// The folder of the mel dataset.
     pub dataset: Option<PathBuf>,
+    /// The VAE whose latents are learned.
+    pub vae: Option<PathBuf>,
+    /// The encodings that the network is conditioned on.
+    pub encodings: Option<PathBuf>,
+}
+
+/// The shape of the timesteps' distribution.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TimestepShape {
+    /// Every timestep as often.
+    #[default]
+    Uniform,
+    /// The sigmoid of a normal distribution, as Stable Diffusion 3 (arXiv 2403.03206, §3.1).
+    LogitNormal,
 }
 
 /// The optimisation, checkpoints and logs. The defaults are the published ones, where there are any.
@@ -97,6 +112,14 @@ pub struct TrainSettings {
     pub ema_power: f64,
     /// The average's highest decay: 0.9999.
     pub ema_max_decay: f64,
+    /// γ of min-SNR loss weighting (arXiv 2303.09556): none, every timestep counts the same.
+    pub snr_gamma: Option<f64>,
+    /// How timesteps are drawn: `uniform`.
+    pub timestep_sampling: TimestepShape,
+    /// `logit_normal`: the mean before the sigmoid, above 0 towards noise: 0.
+    pub logit_mean: f64,
+    /// `logit_normal`: the standard deviation before the sigmoid: 1.
+    pub logit_std: f64,
     /// `no`, or `bf16` on CUDA: `no`.
     pub mixed_precision: Precision,
     /// Share of the items that are trained without their condition, for classifier-free guidance (Ho and Salimans, arXiv
@@ -136,6 +159,10 @@ impl Default for TrainSettings {
             ema_inv_gamma: 1.0,
             ema_power: 0.75,
             ema_max_decay: 0.9999,
+            snr_gamma: None,
+            timestep_sampling: TimestepShape::Uniform,
+            logit_mean: 0.0,
+            logit_std: 1.0,
             mixed_precision: Precision::F32,
             condition_dropout: 0.1,
             validation_fraction: 0.05,
@@ -177,6 +204,8 @@ impl TrainSettings {
             ("train.adam_epsilon", self.adam_epsilon),
             ("train.max_grad_norm", self.max_grad_norm.unwrap_or(1.0)),
             ("train.ema_inv_gamma", self.ema_inv_gamma),
+            ("train.snr_gamma", self.snr_gamma.unwrap_or(1.0)),
+            ("train.logit_std", self.logit_std),
         ];
         for (field, value) in positive {
             check(value.is_finite() && value > 0.0, field, value.to_string(), "a number above 0")?;
@@ -194,6 +223,15 @@ impl TrainSettings {
         Ok(())
     }
 
+    /// What the timesteps of a schedule are drawn from.
+    pub fn timesteps(&self, scheduler: &SchedulerConfig) -> Result<TimestepDistribution, TrainError> {
+        let sampling = match self.timestep_sampling {
+            TimestepShape::Uniform => TimestepSampling::Uniform,
+            TimestepShape::LogitNormal => TimestepSampling::LogitNormal { mean: self.logit_mean, std: self.logit_std },
+        };
+        Ok(TimestepDistribution::new(sampling, scheduler)?)
+    }
+
     /// Optimiser steps of the whole run over `examples` training examples.
     pub fn total_steps(&self, examples: usize) -> u64 {
         let per_epoch = (examples as u64).div_ceil(self.items_per_step()).max(1);
@@ -203,6 +241,10 @@ impl TrainSettings {
     /// Items an optimiser step.
     pub fn items_per_step(&self) -> u64 {
         self.train_batch_size as u64 * self.gradient_accumulation_steps as u64
+    }
+
+    pub(super) fn loss_weighting(&self) -> LossWeighting {
+        self.snr_gamma.map_or(LossWeighting::Uniform, |gamma| LossWeighting::MinSnr { gamma })
     }
 
     pub(super) fn adamw(&self) -> AdamWConfig {

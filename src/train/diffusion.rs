@@ -10,7 +10,7 @@ use nocturne_models::backbone::Backbone;
 use nocturne_models::network::NetworkConfig;
 use serde_json::{Value, json};
 
-use super::batches::{Batches, Examples, Order};
+use super::batches::{Batches, Drawing, Examples, Order};
 use super::config::{TrainConfig, differences};
 use super::error::{BoxError, TrainError};
 use super::learner::Learner;
@@ -123,6 +123,7 @@ impl<'a> Run<'a> {
         if split.train.is_empty() {
             return Err(TrainError::NoExamples);
         }
+        let timesteps = settings.timesteps(&config.scheduler)?;
         let total_steps = settings.total_steps(split.train.len());
         let mut learner = Learner::new(network, &config.scheduler, settings, total_steps)?;
 
@@ -145,10 +146,8 @@ impl<'a> Run<'a> {
         let log = Log::open(&logs, progress.step).map_err(TrainError::io(&logs))?;
         let order = Order {
             indices: split.train.as_slice().into(),
-            seed: settings.seed,
             batch_size: settings.train_batch_size,
-            num_train_timesteps: config.scheduler.num_train_timesteps,
-            condition_dropout: settings.condition_dropout,
+            drawing: Drawing { seed: settings.seed, timesteps, condition_dropout: settings.condition_dropout },
         };
         let report = Report { step: progress.step, total_steps, loss: None, seconds_per_step: None };
         Ok(Self {
@@ -249,9 +248,11 @@ impl<'a> Run<'a> {
     fn validate(&mut self) -> Result<(), TrainError> {
         let TrainConfig { train, scheduler, .. } = self.config;
         let network = self.learner.published();
-        let (schedule, prediction) = (self.learner.schedule(), scheduler.prediction_type);
+        let denoiser = Denoiser::new(&network, self.learner.schedule(), scheduler.prediction_type)
+            .weighted(train.loss_weighting());
+        let drawing = Drawing { seed: train.seed, timesteps: train.timesteps(scheduler)?, condition_dropout: 0.0 };
         let (examples, held_out) = (&*self.examples, &self.split.validation);
-        let meter = validate(&network, schedule, prediction, examples, held_out, train.train_batch_size, train.seed)?;
+        let meter = validate(&denoiser, &network, examples, held_out, train.train_batch_size, drawing)?;
         self.validation_loss = meter.loss();
         self.progress.validation_loss = meter.loss();
         let numbers = [("validation_loss", meter.loss())];

@@ -64,7 +64,9 @@ impl<N: Module + Network> Learner<N> {
             let batch = next()?;
             let trained = Trained::new(&self.network, self.settings.mixed_precision);
             let condition = batch.conditions.map(|conditions| conditions.upload(&device));
-            let denoiser = Denoiser::new(&trained, &self.schedule, self.prediction_type).conditioned(condition);
+            let denoiser = Denoiser::new(&trained, &self.schedule, self.prediction_type)
+                .weighted(self.settings.loss_weighting())
+                .conditioned(condition);
             let (samples, noise) =
                 (tensor(batch.samples, batch.shape, &device), tensor(batch.noise, batch.shape, &device));
             let losses = denoiser.loss(samples, noise, &batch.timesteps);

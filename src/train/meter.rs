@@ -16,7 +16,7 @@ pub struct Pending {
     /// Losses `[items]`, one tensor a micro-batch.
     pub losses: Vec<Tensor<1>>,
     /// The timestep of every item.
-    pub timesteps: Vec<usize>,
+    pub timesteps: Vec<f32>,
     /// The recording of every item.
     pub files: Vec<String>,
     /// Global gradient norm before clipping, `[1]`.
@@ -59,9 +59,10 @@ impl Meter {
     }
 
     /// Adds the losses of items with these timesteps.
-    pub fn add_losses(&mut self, losses: &[f32], timesteps: &[usize], num_train_timesteps: usize) {
+    pub fn add_losses(&mut self, losses: &[f32], timesteps: &[f32], num_train_timesteps: usize) {
         for (loss, timestep) in losses.iter().zip(timesteps) {
-            let (sum, count) = &mut self.buckets[(timestep * BUCKETS / num_train_timesteps).min(BUCKETS - 1)];
+            let bucket = f64::from(*timestep) * BUCKETS as f64 / num_train_timesteps as f64;
+            let (sum, count) = &mut self.buckets[(bucket as usize).min(BUCKETS - 1)];
             *sum += f64::from(*loss);
             *count += 1;
         }
@@ -101,7 +102,7 @@ mod tests {
         Pending {
             step,
             losses: losses.map(|loss| Tensor::from_data([loss], &device)).to_vec(),
-            timesteps: vec![0, 999],
+            timesteps: vec![0.0, 999.0],
             files: vec![format!("{step}.wav")],
             gradient_norm: Some(Tensor::from_data([2.0], &device)),
         }

@@ -100,7 +100,7 @@ fn settings_that_cannot_work_are_refused() {
         (&["--eta", "1.5"], "eta"),
         (&["--eta", "nan"], "finite"),
         (&["--scheduler", "ddpm", "--eta", "0.5"], "DDIM"),
-        (&["--scheduler", "euler"], "euler"),
+        (&["--scheduler", "euler-a"], "euler-a"),
         (&["--num-images", "0"], "1 or more"),
         (&["--set", "sampling.num_inference_steps=0"], "num_inference_steps"),
         (&["--set", "sampling.stepz=3"], "sampling.stepz"),

@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use super::SchedulerConfig;
+use super::{SamplerKind, SchedulerClass, SchedulerConfig};
 
 /// What is done to each predicted x₀ before the step that uses it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -21,11 +21,19 @@ pub enum Clip {
 }
 
 impl Clip {
-    /// The configuration's choice; thresholding wins over clamping.
-    pub fn new(config: &SchedulerConfig) -> Self {
-        if config.thresholding {
+    /// What diffusers' class of that sampler does with the configuration; thresholding wins over clamping.
+    pub fn new(config: &SchedulerConfig, kind: SamplerKind) -> Self {
+        use SchedulerClass::{Ddim, Ddpm, Heun};
+        let (thresholds, clamps) = match kind {
+            SamplerKind::Ddpm | SamplerKind::Ddim { .. } => (true, true),
+            // Where the configuration's own class cannot clip, diffusers' Heun has its own default, which is not to.
+            SamplerKind::Heun => (false, matches!(config.class, Ddpm | Ddim | Heun)),
+            SamplerKind::DpmSolver { .. } | SamplerKind::UniPc => (true, false),
+            SamplerKind::Euler | SamplerKind::FlowEuler => (false, false),
+        };
+        if thresholds && config.thresholding {
             Self::Dynamic { ratio: config.dynamic_thresholding_ratio, max_value: config.sample_max_value }
-        } else if config.clip_sample {
+        } else if clamps && config.clip_sample {
             Self::Range(config.clip_sample_range)
         } else {
             Self::Off

@@ -1,26 +1,24 @@
-//! `scheduler_config.json` of diffusers' `DDPMScheduler` and `DDIMScheduler`.
-
-use std::fs;
-use std::path::Path;
+//! `scheduler_config.json` of diffusers' schedulers.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 
-use super::DiffusionError;
 use super::error::invalid;
-use crate::files::write_atomic;
-
-/// The diffusers release whose field names and defaults these are.
-const DIFFUSERS_VERSION: &str = "0.24.0";
+use super::fields::Fields;
+use super::{
+    AlgorithmType, BetaSchedule, DiffusionError, FinalSigmas, PredictionType, SchedulerClass, TimestepSpacing,
+    VarianceType,
+};
 
 /// More training timesteps than anybody uses; a bound on what a file may make us allocate.
 const MAX_TRAIN_TIMESTEPS: usize = 1_000_000;
 
 /// A noise schedule and the settings of its samplers, with diffusers' names and defaults.
 ///
-/// Fields of other diffusers versions and classes are ignored when reading.
+/// One structure holds the fields of every class, so that a schedule can be sampled by another class than its own, as
+/// diffusers' `from_config` does it. What a file does not say has the default of the file's class; fields of other
+/// diffusers versions and classes are ignored.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(try_from = "Fields")]
 pub struct SchedulerConfig {
     /// The sampler that the model was published with.
     #[serde(rename = "_class_name")]
@@ -35,15 +33,15 @@ pub struct SchedulerConfig {
     pub beta_schedule: BetaSchedule,
     /// Every β, instead of `beta_schedule`. Its length is the number of timesteps.
     pub trained_betas: Option<Vec<f64>>,
-    /// What the network's output means.
+    /// What the network's output means. `FlowMatchEulerDiscreteScheduler` knows `flow_prediction` alone.
     pub prediction_type: PredictionType,
     /// DDPM: the variance of the noise added at each step.
     pub variance_type: VarianceType,
-    /// Clamp each predicted sample to ±`clip_sample_range`.
+    /// DDPM, DDIM, Heun: clamp each predicted sample to ±`clip_sample_range`.
     pub clip_sample: bool,
     /// See `clip_sample`.
     pub clip_sample_range: f64,
-    /// Dynamic thresholding (Imagen, arXiv 2205.11487, §2.3) instead of `clip_sample`.
+    /// Dynamic thresholding (Imagen, arXiv 2205.11487, §2.3) instead of `clip_sample`; not with Euler and Heun.
     pub thresholding: bool,
     /// The quantile of |x₀| that dynamic thresholding scales to 1.
     pub dynamic_thresholding_ratio: f64,
@@ -57,141 +55,68 @@ pub struct SchedulerConfig {
     pub set_alpha_to_one: bool,
     /// Rescale β so that the last timestep is pure noise (arXiv 2305.08891, algorithm 1).
     pub rescale_betas_zero_snr: bool,
-}
-
-/// A diffusers scheduler class.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum SchedulerClass {
-    /// Ancestral sampling (Ho et al., arXiv 2006.11239).
-    #[default]
-    #[serde(rename = "DDPMScheduler")]
-    Ddpm,
-    /// Implicit sampling (Song et al., arXiv 2010.02502).
-    #[serde(rename = "DDIMScheduler")]
-    Ddim,
-}
-
-/// The shape of β over the timesteps.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum BetaSchedule {
-    /// Evenly spaced β (DDPM).
-    #[default]
-    Linear,
-    /// Evenly spaced √β (latent diffusion).
-    ScaledLinear,
-    /// ᾱ falls as a squared cosine (Nichol and Dhariwal, arXiv 2102.09672); ignores `beta_start` and `beta_end`.
-    #[serde(rename = "squaredcos_cap_v2")]
-    SquaredCos,
-    /// β rises as a sigmoid (GeoDiff).
-    Sigmoid,
-}
-
-/// What a network predicts from a noisy sample.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum PredictionType {
-    /// The noise ε.
-    #[default]
-    #[serde(rename = "epsilon")]
-    Epsilon,
-    /// The clean sample x₀.
-    #[serde(rename = "sample")]
-    Sample,
-    /// The velocity v = √ᾱ·ε − √(1−ᾱ)·x₀ (Salimans and Ho, arXiv 2202.00512).
-    #[serde(rename = "v_prediction")]
-    V,
-}
-
-/// The variance of the noise that a DDPM step adds. The learned variances are not supported.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum VarianceType {
-    /// The posterior variance β̃.
-    #[default]
-    FixedSmall,
-    /// β̃ by way of its logarithm.
-    FixedSmallLog,
-    /// β.
-    FixedLarge,
-    /// β by way of its logarithm. (diffusers takes the square root of the logarithm here, which is NaN.)
-    FixedLargeLog,
-}
-
-/// How a sampler spreads its timesteps (arXiv 2305.08891, table 2).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum TimestepSpacing {
-    /// Multiples of a whole stride from 0: never reaches the last timestep.
-    #[default]
-    Leading,
-    /// From the last timestep down.
-    Trailing,
-    /// Both ends.
-    Linspace,
+    /// Euler, Heun, DPM-Solver++, UniPC: space the noise levels as Karras et al. do (arXiv 2206.00364, equation 5).
+    pub use_karras_sigmas: bool,
+    /// Euler, DPM-Solver++, UniPC: the noise after the last step.
+    pub final_sigmas_type: FinalSigmas,
+    /// DPM-Solver++: what its own class integrates.
+    pub algorithm_type: AlgorithmType,
+    /// DPM-Solver++, UniPC: 1 or 2.
+    pub solver_order: usize,
+    /// DPM-Solver++ below 15 steps, UniPC: lower the order for the last steps.
+    pub lower_order_final: bool,
+    /// DPM-Solver++: take the last step by Euler's method.
+    pub euler_at_final: bool,
+    /// DPM-Solver++: leave out the timesteps whose λ, half the logarithm of the signal-to-noise ratio, is below this.
+    pub lambda_min_clipped: Option<f64>,
+    /// Rectified flow: how far sampling and training move towards noise, σ → shift·σ / (1 + (shift−1)·σ). `flow_shift` in
+    /// the files of DPM-Solver++ and UniPC.
+    pub shift: f64,
 }
 
 impl Default for SchedulerConfig {
     fn default() -> Self {
-        Self {
-            class: SchedulerClass::default(),
-            num_train_timesteps: 1000,
-            beta_start: 1e-4,
-            beta_end: 0.02,
-            beta_schedule: BetaSchedule::default(),
-            trained_betas: None,
-            prediction_type: PredictionType::default(),
-            variance_type: VarianceType::default(),
-            clip_sample: true,
-            clip_sample_range: 1.0,
-            thresholding: false,
-            dynamic_thresholding_ratio: 0.995,
-            sample_max_value: 1.0,
-            timestep_spacing: TimestepSpacing::default(),
-            steps_offset: 0,
-            set_alpha_to_one: true,
-            rescale_betas_zero_snr: false,
-        }
+        Self::of(SchedulerClass::default())
     }
 }
 
 impl SchedulerConfig {
-    /// Reads and validates a `scheduler_config.json`.
-    pub fn load(path: &Path) -> Result<Self, DiffusionError> {
-        let text = fs::read_to_string(path).map_err(|source| DiffusionError::Io { path: path.into(), source })?;
-        let mut json = serde_json::Deserializer::from_str(&text);
-        let config: Self = serde_path_to_error::deserialize(&mut json).map_err(|error| DiffusionError::Parse {
-            path: path.into(),
-            field: error.path().to_string(),
-            reason: error.inner().to_string(),
-        })?;
-        config.validate()?;
-        Ok(config)
-    }
-
-    /// Writes the file that diffusers' `from_pretrained` opens, atomically.
-    pub fn save(&self, path: &Path) -> Result<(), DiffusionError> {
-        let text = format!("{:#}\n", self.published());
-        write_atomic(path, text.as_bytes()).map_err(|source| DiffusionError::Io { path: path.into(), source })
-    }
-
-    /// The fields that the published class knows; diffusers warns about every other.
-    fn published(&self) -> Value {
-        let mut value = json!(self);
-        if let Value::Object(fields) = &mut value {
-            fields.insert("_diffusers_version".into(), DIFFUSERS_VERSION.into());
-            fields.remove(match self.class {
-                SchedulerClass::Ddpm => "set_alpha_to_one",
-                SchedulerClass::Ddim => "variance_type",
-            });
-            // Newer than the release that is named; its default is false.
-            if !self.rescale_betas_zero_snr {
-                fields.remove("rescale_betas_zero_snr");
-            }
+    /// The defaults of a class.
+    pub fn of(class: SchedulerClass) -> Self {
+        use SchedulerClass::{Ddim, Ddpm, FlowEuler, Heun};
+        let (beta_start, beta_end) = if class == Heun { (0.00085, 0.012) } else { (1e-4, 0.02) };
+        let ancestral = matches!(class, Ddpm | Ddim);
+        Self {
+            class,
+            num_train_timesteps: 1000,
+            beta_start,
+            beta_end,
+            beta_schedule: BetaSchedule::default(),
+            trained_betas: None,
+            prediction_type: if class == FlowEuler { PredictionType::Flow } else { PredictionType::default() },
+            variance_type: VarianceType::default(),
+            // Classes without clipping say nothing of it, and then DDPM and DDIM fall back on their own default.
+            clip_sample: class != Heun,
+            clip_sample_range: 1.0,
+            thresholding: false,
+            dynamic_thresholding_ratio: 0.995,
+            sample_max_value: 1.0,
+            timestep_spacing: if ancestral { TimestepSpacing::Leading } else { TimestepSpacing::Linspace },
+            steps_offset: 0,
+            set_alpha_to_one: true,
+            rescale_betas_zero_snr: false,
+            use_karras_sigmas: false,
+            final_sigmas_type: FinalSigmas::default(),
+            algorithm_type: AlgorithmType::default(),
+            solver_order: 2,
+            lower_order_final: true,
+            euler_at_final: false,
+            lambda_min_clipped: None,
+            shift: 1.0,
         }
-        value
     }
 
-    /// Checks every field that has a range.
+    /// Checks every field that has a range, and those that go together.
     pub fn validate(&self) -> Result<(), DiffusionError> {
         let timesteps = self.num_train_timesteps;
         if !(1..=MAX_TRAIN_TIMESTEPS).contains(&timesteps) {
@@ -227,6 +152,33 @@ impl SchedulerConfig {
             if !(1.0..).contains(&self.sample_max_value) {
                 return Err(invalid("sample_max_value", self.sample_max_value, "at least 1"));
             }
+        }
+        if !(1..=2).contains(&self.solver_order) {
+            return Err(invalid("solver_order", self.solver_order, "1 or 2"));
+        }
+        if let Some(lambda) = self.lambda_min_clipped.filter(|lambda| !lambda.is_finite()) {
+            return Err(invalid("lambda_min_clipped", lambda, "a finite number, or none"));
+        }
+        if self.prediction_type == PredictionType::Flow { self.validate_flow() } else { Ok(()) }
+    }
+
+    fn validate_flow(&self) -> Result<(), DiffusionError> {
+        use SchedulerClass::{DpmSolver, FlowEuler, UniPc};
+        if !matches!(self.class, FlowEuler | DpmSolver | UniPc) {
+            return Err(invalid(
+                "prediction_type",
+                format!("flow_prediction with {}", self.class.name()),
+                "FlowMatchEulerDiscreteScheduler as `_class_name`",
+            ));
+        }
+        if !(self.shift > 0.0 && self.shift.is_finite()) {
+            return Err(invalid("shift", self.shift, "a positive number"));
+        }
+        if self.use_karras_sigmas {
+            return Err(invalid("use_karras_sigmas", true, "false with flow_prediction"));
+        }
+        if self.final_sigmas_type != FinalSigmas::Zero {
+            return Err(invalid("final_sigmas_type", "sigma_min", "zero with flow_prediction"));
         }
         Ok(())
     }

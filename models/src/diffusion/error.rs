@@ -44,7 +44,7 @@ pub enum DiffusionError {
         /// The value asked for.
         eta: f64,
         /// The timestep that bears the least.
-        timestep: usize,
+        timestep: f32,
         /// The largest eta that every step bears, rounded down to four decimals.
         largest: f64,
     },

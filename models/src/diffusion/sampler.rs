@@ -4,12 +4,12 @@ use std::ops::ControlFlow;
 
 use burn::tensor::Tensor;
 
-use super::error::invalid;
-use super::timesteps::steps;
+use super::plan::steps;
+use super::solver::Solver;
 use super::{
-    Clip, Denoiser, DiffusionError, Network, NoiseSchedule, PredictionType, SchedulerConfig, Step, VarianceType,
+    AlgorithmType, Clip, Denoiser, DiffusionError, Network, NoiseSchedule, SchedulerConfig, Step, TimestepSpacing,
+    VarianceType, ddim,
 };
-use super::{ddim, ddpm};
 
 /// Which equations a [`Sampler`] follows.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -21,19 +21,54 @@ pub enum SamplerKind {
         /// η.
         eta: f64,
     },
+    /// Euler's method in σ.
+    Euler,
+    /// Heun's method in σ: two predictions a step, but for the last. diffusers' class ignores
+    /// `rescale_betas_zero_snr`; here the schedule is the trained one.
+    Heun,
+    /// DPM-Solver++ of second order, multistep.
+    DpmSolver {
+        /// Without or with noise.
+        algorithm: AlgorithmType,
+    },
+    /// UniPC of second order.
+    UniPc,
+    /// Euler's method along a rectified flow.
+    FlowEuler,
+}
+
+impl SamplerKind {
+    /// The name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ddpm => "ddpm",
+            Self::Ddim { .. } => "ddim",
+            Self::Euler => "euler",
+            Self::Heun => "heun",
+            Self::DpmSolver { algorithm: AlgorithmType::Ode } => "dpm++",
+            Self::DpmSolver { algorithm: AlgorithmType::Sde } => "dpm++sde",
+            Self::UniPc => "unipc",
+            Self::FlowEuler => "flow-euler",
+        }
+    }
 }
 
 /// The steps from noise to sample, and how each is taken.
 #[derive(Clone, Debug)]
 pub struct Sampler {
-    kind: SamplerKind,
-    variance: VarianceType,
-    clip: Clip,
-    steps: Vec<Step>,
+    pub(super) kind: SamplerKind,
+    pub(super) variance: VarianceType,
+    pub(super) clip: Clip,
+    pub(super) steps: Vec<Step>,
+    pub(super) solver_order: usize,
+    pub(super) lower_order_final: bool,
+    pub(super) euler_at_final: bool,
+    timestep_spacing: TimestepSpacing,
 }
 
 impl Sampler {
-    /// A sampler of `num_inference_steps` steps. Everything that could fail, or give NaN, later is refused here.
+    /// A sampler of `num_inference_steps` steps over a model's schedule, as diffusers' class of that sampler makes it from
+    /// the model's configuration. Everything that could fail, or give NaN, later is refused here.
     pub fn new(
         kind: SamplerKind,
         config: &SchedulerConfig,
@@ -45,14 +80,16 @@ impl Sampler {
         if let SamplerKind::Ddim { eta } = kind {
             ddim::check_eta(&steps, eta)?;
         }
-        if config.prediction_type == PredictionType::Epsilon && steps.iter().any(|step| step.alpha_bar == 0.0) {
-            return Err(invalid(
-                "prediction_type",
-                "epsilon at a timestep without signal, where noise says nothing of the sample",
-                "v_prediction or sample with this schedule and `timestep_spacing`",
-            ));
-        }
-        Ok(Self { kind, variance: config.variance_type, clip: Clip::new(config), steps })
+        Ok(Self {
+            kind,
+            variance: config.variance_type,
+            clip: Clip::new(config, kind),
+            steps,
+            solver_order: config.solver_order,
+            lower_order_final: config.lower_order_final,
+            euler_at_final: config.euler_at_final,
+            timestep_spacing: config.timestep_spacing,
+        })
     }
 
     /// The steps, from noise to sample.
@@ -60,26 +97,23 @@ impl Sampler {
         &self.steps
     }
 
-    /// One step. `noise` is asked for N(0, 1) of the state's shape when the step adds any.
+    /// The state before the first step, from N(0, 1): the noise itself, or, with Euler and Heun unless the spacing is
+    /// `leading`, as much of it as the first level has (`init_noise_sigma` of diffusers).
     ///
     /// # Shapes
-    /// - state, output: `[batch, channel, height, width]`
-    pub fn step<N: Network>(
-        &self,
-        denoiser: &Denoiser<'_, N>,
-        state: Tensor<4>,
-        step: &Step,
-        noise: impl FnOnce() -> Tensor<4>,
-    ) -> Tensor<4> {
-        let mut prediction = denoiser.predict(state.clone(), step.timestep);
-        prediction.sample = self.clip.apply(prediction.sample);
-        let (mean, std) = match self.kind {
-            SamplerKind::Ddpm => {
-                (ddpm::posterior_mean(step, prediction.sample, state), ddpm::noise_std(step, self.variance))
-            }
-            SamplerKind::Ddim { eta } => (ddim::mean(step, eta, prediction), ddim::noise_std(step, eta)),
-        };
-        if std > 0.0 { mean + noise() * std } else { mean }
+    /// - noise, output: `[batch, channel, height, width]`
+    pub fn begin(&self, noise: Tensor<4>) -> Tensor<4> {
+        let euler = matches!(self.kind, SamplerKind::Euler | SamplerKind::Heun);
+        if euler && self.timestep_spacing != TimestepSpacing::Leading {
+            noise * self.steps[0].level.noise_rate
+        } else {
+            noise
+        }
+    }
+
+    /// A run through the steps.
+    pub fn start(&self) -> Solver<'_> {
+        Solver::new(self)
     }
 }
 
@@ -97,9 +131,10 @@ pub fn sample<N: Network>(
     mut step_noise: impl FnMut(usize) -> Tensor<4>,
     mut on_step: impl FnMut(usize, &Tensor<4>) -> ControlFlow<()>,
 ) -> Option<Tensor<4>> {
-    let mut state = noise;
-    for (index, step) in sampler.steps.iter().enumerate() {
-        state = sampler.step(denoiser, state, step, || step_noise(index));
+    let mut state = sampler.begin(noise);
+    let mut solver = sampler.start();
+    for index in 0..sampler.steps.len() {
+        state = solver.step(denoiser, state, index, || step_noise(index));
         if on_step(index, &state).is_break() {
             return None;
         }

@@ -15,20 +15,26 @@ mod conv1d;
 mod conv2d;
 mod conv_transpose1d;
 mod fresh;
+mod gated_sum;
 mod group_norm;
 mod layer_norm;
 mod linear;
 mod matrix;
 mod primitive;
+mod rotary;
 mod simd;
+mod swiglu;
 
 pub use attention::{AttentionOptions, attention};
 pub use conv_transpose1d::conv_transpose1d;
 pub use conv1d::conv1d;
 pub use conv2d::conv2d;
+pub use gated_sum::gated_sum;
 pub use group_norm::{group_norm, group_norm_silu};
-pub use layer_norm::{layer_norm, rms_norm};
+pub use layer_norm::{layer_norm, modulated_layer_norm, rms_norm};
 pub use linear::linear;
+pub use rotary::rotary;
+pub use swiglu::swiglu;
 
 use std::sync::LazyLock;
 

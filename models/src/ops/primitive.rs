@@ -15,6 +15,10 @@ impl Contiguous {
         self.0.as_slice().expect("a contiguous f32 tensor")
     }
 
+    pub(super) fn into_tensor(self) -> FlexTensor {
+        self.0
+    }
+
     pub(super) fn shape<const D: usize>(&self) -> [usize; D] {
         self.0.shape().dims()
     }

@@ -2,6 +2,7 @@
 
 mod autodiff;
 mod kernels;
+mod modulated;
 
 use burn::backend::Dispatch;
 use burn::module::Param;
@@ -10,6 +11,7 @@ use burn::tensor::{DType, Tensor, module};
 
 use super::has_kernels;
 use autodiff::RowNormKernel;
+use modulated::ModulatedNormKernel;
 
 /// The layer normalisation `layer` of `input` (Ba, Kiros & Hinton, "Layer Normalization", 2016), with gradients for both.
 /// `epsilon` is what was said when the layer was made: burn keeps the layer's own to itself.
@@ -36,6 +38,30 @@ pub fn layer_norm<const D: usize>(layer: &LayerNorm, epsilon: f64, input: Tensor
             module::layer_norm(input, scale, shift, epsilon)
         }
     })
+}
+
+/// A layer normalisation of `input` without parameters, times `scale` and plus `shift`, which every item has for itself,
+/// with gradients for all.
+///
+/// # Shapes
+///
+/// `[batch, position, width]`, `[batch, width]`, `[batch, width]` → the same as the first
+///
+/// # Panics
+///
+/// If the shapes do not fit each other.
+pub fn modulated_layer_norm(input: Tensor<3>, scale: Tensor<2>, shift: Tensor<2>, epsilon: f64) -> Tensor<3> {
+    let shape @ [batch, _, width] = input.dims();
+    assert_eq!([scale.dims(), shift.dims()], [[batch, width]; 2], "scale and shift for an input of {shape:?}");
+    if has_kernels(&input) && !shape.contains(&0) {
+        let [scale, shift] = [scale, shift].map(Tensor::into_dispatch);
+        let input = input.into_dispatch();
+        return Tensor::from_dispatch(Dispatch::modulated_norm_kernel(input, scale, shift, epsilon));
+    }
+    let outer = input.dtype();
+    let one = Tensor::ones([width], (&input.device(), DType::F32));
+    let normalised = module::layer_norm(input.cast(DType::F32), one, None, epsilon).cast(outer);
+    normalised * scale.unsqueeze_dim(1) + shift.unsqueeze_dim(1)
 }
 
 /// The root-mean-square normalisation `layer` of `input` (Zhang & Sennrich, "Root Mean Square Layer Normalization", 2019;

@@ -1,0 +1,99 @@
+//! What a denoising network is trained on: a dataset's mels or their latents, with encodings where it is conditioned.
+
+use super::Mels;
+use crate::encodings::{Encoding, Encodings, EncodingsError};
+use crate::latents::Latents;
+use crate::train::TrainError;
+use crate::train::batches::Examples;
+use nocturne_models::random::Random;
+use thiserror::Error;
+
+/// Encodings that do not fit the dataset.
+#[derive(Debug, Error)]
+#[error("{missing} of {recordings} recordings have no encoding; the first: {first}")]
+pub struct PairingError {
+    /// How many recordings lack one.
+    pub missing: usize,
+    /// How many recordings there are.
+    pub recordings: usize,
+    /// What is the matter with the first of them.
+    pub first: Box<EncodingsError>,
+}
+
+/// The latents that a network learns, and their scale.
+pub struct Scaled {
+    /// The latents.
+    pub latents: Latents,
+    /// What they are multiplied by.
+    pub scaling_factor: f64,
+}
+
+/// The examples of a run.
+pub struct Corpus {
+    mels: Mels,
+    latents: Option<Scaled>,
+    /// The width of the encodings, and that of each recording in the order of [`Mels::names`].
+    encodings: Option<(usize, Vec<Encoding>)>,
+}
+
+impl Corpus {
+    /// Joins mels with their latents.
+    pub fn new(mels: Mels, latents: Option<Scaled>) -> Self {
+        Self { mels, latents, encodings: None }
+    }
+
+    /// The same, conditioned: every recording must have an encoding.
+    pub fn conditioned(self, encodings: &Encodings) -> Result<Self, PairingError> {
+        let names = self.mels.names();
+        let (mut found, mut missing) = (Vec::with_capacity(names.len()), Vec::new());
+        for name in names {
+            match encodings.lookup(name) {
+                Ok(encoding) => found.push(encoding.clone()),
+                Err(error) => missing.push(error),
+            }
+        }
+        let (recordings, count) = (names.len(), missing.len());
+        match missing.into_iter().next() {
+            None => Ok(Self { encodings: Some((encodings.dim(), found)), ..self }),
+            Some(first) => Err(PairingError { missing: count, recordings, first: Box::new(first) }),
+        }
+    }
+
+    /// What the first recordings are conditioned on, `count` of them; again from the first where there are fewer.
+    pub fn first_conditions(&self, count: usize) -> Option<Vec<Encoding>> {
+        self.encodings.as_ref().map(|(_, encodings)| encodings.iter().cycle().take(count).cloned().collect())
+    }
+}
+
+impl Examples for Corpus {
+    fn len(&self) -> usize {
+        self.mels.len()
+    }
+
+    fn shape(&self) -> [usize; 3] {
+        self.latents.as_ref().map_or_else(|| self.mels.shape(), |scaled| scaled.latents.shape())
+    }
+
+    fn source(&self, index: usize) -> &str {
+        self.mels.source(index)
+    }
+
+    fn read(&self, index: usize, draws: &mut Random, out: &mut [f32]) -> Result<(), TrainError> {
+        let Some(Scaled { latents, scaling_factor }) = &self.latents else {
+            return self.mels.read(index, draws, out);
+        };
+        latents.sample(index, draws, out);
+        for value in out {
+            *value *= *scaling_factor as f32;
+        }
+        Ok(())
+    }
+
+    fn condition_width(&self) -> Option<usize> {
+        self.encodings.as_ref().map(|(width, _)| *width)
+    }
+
+    fn condition(&self, index: usize) -> Option<&Encoding> {
+        self.encodings.as_ref().map(|(_, encodings)| &encodings[self.mels.name_of(index)])
+    }
+}
