@@ -6,6 +6,7 @@
 pub mod cli;
 pub mod config;
 pub mod dataset;
+pub mod encodings;
 pub mod interrupt;
 pub mod jobs;
 pub mod memory;
