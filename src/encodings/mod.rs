@@ -1,12 +1,11 @@
-//! Encodings of captions and recordings, which networks are conditioned on.
+//! Encodings of captions and recordings, which conditional models are given beside the noise: made with a text or an audio
+//! encoder ([`text`], [`audio`]), written as safetensors, and found again by the id of what they encode.
 
-/// A sequence of vectors.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Encoding {
-    /// How many.
-    pub tokens: usize,
-    /// Their width.
-    pub dim: usize,
-    /// `[token, dim]`.
-    pub values: Vec<f32>,
-}
+mod error;
+mod pickle;
+mod store;
+mod write;
+
+pub use error::EncodingsError;
+pub use store::{Encoding, Encodings};
+pub use write::write;

@@ -1,0 +1,163 @@
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use nocturne_models::checkpoint::Checkpoint;
+use nocturne_vocoder::audio::READS;
+
+use super::{EncodingsError, pickle};
+
+/// What one caption or recording was encoded to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Encoding {
+    /// How many vectors.
+    pub tokens: usize,
+    /// The width of each.
+    pub dim: usize,
+    /// `[token, dim]`
+    pub values: Arc<[f32]>,
+}
+
+/// Encodings by the id of what they encode, all of one width; lengths may differ.
+#[derive(Debug)]
+pub struct Encodings {
+    path: PathBuf,
+    dim: usize,
+    by_id: BTreeMap<String, Encoding>,
+    by_file: Names,
+    by_stem: Names,
+}
+
+/// For each short name an id that it is short for, and another if there is one.
+type Names = HashMap<String, (String, Option<String>)>;
+
+impl Encodings {
+    /// Reads safetensors with a `[token, dim]` tensor an id, or a pickled dictionary `{id: tensor}` of the published
+    /// scripts, saved by `pickle.dump` or `torch.save`, of PyTorch's tensors or `NumPy`'s arrays. Vectors `[dim]` and tensors
+    /// `[1, token, dim]` are taken, too. A pickle is parsed, never executed.
+    ///
+    /// # Errors
+    ///
+    /// If the file is of no such form, or empty, or its encodings differ in width or hold something not finite.
+    pub fn open(path: &Path) -> Result<Self, EncodingsError> {
+        let by_id = if is_plain_pickle(path)? { pickle::read(path)? } else { read_checkpoint(path)? };
+        let Some((first, Encoding { dim, .. })) = by_id.iter().next() else {
+            return Err(EncodingsError::Empty { file: path.to_owned() });
+        };
+        let dim = *dim;
+        if let Some((id, other)) = by_id.iter().find(|(_, encoding)| encoding.dim != dim) {
+            let (found, expected) = (format!("width {}", other.dim), format!("{dim} as of {first:?}"));
+            return Err(EncodingsError::invalid(path, id, found, expected));
+        }
+        if let Some((id, _)) = by_id.iter().find(|(_, encoding)| encoding.values.iter().any(|v| !v.is_finite())) {
+            return Err(EncodingsError::invalid(path, id, "a value that is not finite", "finite numbers"));
+        }
+        let by_file = names(by_id.keys(), file_name);
+        let by_stem = names(by_id.keys(), |id| stem(file_name(id)));
+        Ok(Self { path: path.to_owned(), dim, by_id, by_file, by_stem })
+    }
+
+    /// The width of all of them.
+    pub fn dim(&self) -> usize {
+        self.dim
+    }
+
+    /// The ids, sorted.
+    pub fn ids(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.by_id.keys().map(String::as_str)
+    }
+
+    /// The encoding of an id, as [`Encodings::lookup`] finds it.
+    pub fn get(&self, id: &str) -> Option<&Encoding> {
+        self.lookup(id).ok()
+    }
+
+    /// The encoding of exactly this id, as the published loader finds it; else of the one id that has the same file name
+    /// without its folder; else of the one that has the same without an audio file's extension.
+    ///
+    /// # Errors
+    ///
+    /// If there is none, or if the name without folder or extension is that of several.
+    pub fn lookup(&self, id: &str) -> Result<&Encoding, EncodingsError> {
+        if let Some(encoding) = self.by_id.get(id) {
+            return Ok(encoding);
+        }
+        let file = file_name(id);
+        let found = self.by_file.get(file).or_else(|| self.by_stem.get(stem(file)));
+        match found {
+            Some((only, None)) => Ok(&self.by_id[only]),
+            Some((first, Some(second))) => Err(EncodingsError::Ambiguous {
+                file: self.path.clone(),
+                id: id.to_owned(),
+                first: first.clone(),
+                second: second.clone(),
+            }),
+            None => Err(EncodingsError::Absent { file: self.path.clone(), id: id.to_owned() }),
+        }
+    }
+}
+
+fn names<'a>(ids: impl Iterator<Item = &'a String>, short: impl Fn(&str) -> &str) -> Names {
+    let mut names = Names::new();
+    for id in ids {
+        match names.entry(short(id).to_owned()) {
+            Entry::Vacant(name) => {
+                name.insert((id.clone(), None));
+            }
+            Entry::Occupied(mut name) => name.get_mut().1 = Some(id.clone()),
+        }
+    }
+    names
+}
+
+/// What follows the last folder, of either system's separators.
+fn file_name(id: &str) -> &str {
+    id.rsplit(['/', '\\']).next().unwrap_or(id)
+}
+
+/// A file name without an audio file's extension. Others stay: they may be part of the name.
+fn stem(file: &str) -> &str {
+    match file.rsplit_once('.') {
+        Some((stem, extension)) if READS.iter().any(|known| known.eq_ignore_ascii_case(extension)) => stem,
+        _ => file,
+    }
+}
+
+/// Whether a file was written by `pickle.dump` and not by `torch.save`, which also begins with a pickle, but with a magic
+/// number alone in it.
+fn is_plain_pickle(path: &Path) -> Result<bool, EncodingsError> {
+    const PICKLE: u8 = 0x80;
+    const TORCH: [u8; 11] = *b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50";
+    let mut start = Vec::new();
+    let file = File::open(path).map_err(EncodingsError::io(path))?;
+    file.take(13).read_to_end(&mut start).map_err(EncodingsError::io(path))?;
+    let safetensors = path.extension().is_some_and(|extension| extension == "safetensors");
+    Ok(!safetensors && start.first() == Some(&PICKLE) && start.get(2..) != Some(&TORCH))
+}
+
+fn read_checkpoint(path: &Path) -> Result<BTreeMap<String, Encoding>, EncodingsError> {
+    let file = Checkpoint::open(path)?;
+    let mut all = BTreeMap::new();
+    for id in file.names() {
+        let shape = file.shape(id).unwrap_or_default();
+        let [tokens, dim] = token_shape(shape).map_err(|found| wrong_shape(path, id, &found))?;
+        all.insert(id.to_owned(), Encoding { tokens, dim, values: file.read(id)?.into() });
+    }
+    Ok(all)
+}
+
+/// `[dim]`, `[token, dim]` or `[1, token, dim]` as `[token, dim]`; else the shape in words.
+pub(super) fn token_shape(shape: &[usize]) -> Result<[usize; 2], String> {
+    match *shape {
+        [dim] if dim > 0 => Ok([1, dim]),
+        [tokens, dim] | [1, tokens, dim] if tokens > 0 && dim > 0 => Ok([tokens, dim]),
+        _ => Err(format!("shape {shape:?}")),
+    }
+}
+
+pub(super) fn wrong_shape(path: &Path, id: &str, found: &str) -> EncodingsError {
+    EncodingsError::invalid(path, id, found, "[token, dim], neither of them 0")
+}
