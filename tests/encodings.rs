@@ -18,7 +18,8 @@ fn encoding(tokens: usize, dim: usize, first: f32) -> Encoding {
 fn stored(all: &[(&str, Encoding)]) -> (tempfile::TempDir, Result<Encodings, EncodingsError>) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("E.safetensors");
-    let all: BTreeMap<String, Encoding> = all.iter().map(|(id, encoding)| ((*id).to_owned(), encoding.clone())).collect();
+    let all: BTreeMap<String, Encoding> =
+        all.iter().map(|(id, encoding)| ((*id).to_owned(), encoding.clone())).collect();
     encodings::write(&path, &all).unwrap();
     let opened = Encodings::open(&path);
     (folder, opened)

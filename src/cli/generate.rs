@@ -4,9 +4,11 @@ use super::output::counted;
 use super::values::finite;
 use super::{Failure, Global, Outcome, Output};
 use crate::config::{Experiment, write_resolved};
+use crate::encodings::{Encoding, Encodings, TextEncoder, TextError};
 use crate::interrupt::stop_flag;
 use crate::npy;
-use crate::pipeline::{self, GenerateError, Generation, ModelFolder, SampleError, Scheduler};
+use crate::pipeline::{self, GenerateError, Generation, ModelFolder, SampleError, SamplingSettings, Scheduler};
+use burn::tensor::Device;
 use clap::Args;
 use ndarray::Array4;
 use nocturne_models::backbone::BackboneKind;
@@ -71,6 +73,7 @@ impl Generate {
                 .flag("sampling.eta", self.eta)
                 .flag("sampling.eval_batch_size", self.eval_batch_size)
                 .flag("sampling.n_iter", self.n_iter)
+                .flag("sampling.guidance_scale", self.guidance_scale)
         })?;
         if experiment.sampling.num_images == 0 {
             return Err(Failure::arguments("`--num-images` is 0, expected 1 or more"));
@@ -157,11 +160,12 @@ impl Generate {
             return Err(Failure::arguments("`--negative-prompt` does nothing without guidance")
                 .remedy("`--guidance-scale` above 1"));
         }
-        let encoder = self.text_encoder.as_deref().map(|path| TextEncoder::open(path, device)).transpose();
+        let encoder = self.text_encoder.as_deref().map(|path| TextEncoder::open(path, None, device)).transpose();
         let encoder = encoder.map_err(Failure::usage)?;
-        let encode = |texts: &[String]| match &encoder {
-            Some(encoder) => encoder.encode(texts).map_err(Failure::failed),
-            None => Ok(Vec::new()),
+        // Nothing to encode without an encoder: clap asks for it beside a prompt.
+        let encode = |texts: &[String]| -> Result<Vec<Encoding>, Failure> {
+            let encoded = encoder.iter().flat_map(|encoder| texts.iter().map(|text| Ok(encoder.encode(text)?.0)));
+            encoded.collect::<Result<_, TextError>>().map_err(Failure::failed)
         };
         let negative = encode(self.negative_prompt.as_slice())?.pop();
         if let Some(path) = &self.encodings {

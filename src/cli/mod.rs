@@ -2,6 +2,7 @@
 
 mod defect;
 mod doctor;
+mod encode;
 mod failure;
 mod generate;
 mod global;
@@ -40,10 +41,12 @@ enum Command {
     Quickstart(quickstart::Flags),
     /// Turn a folder of recordings into a mel dataset
     Prepare(Box<prepare::Prepare>),
+    /// Captions to encodings, datasets to latents
+    Encode(encode::Encode),
     /// Train a network on a mel dataset
     Train(train::Train),
     /// Make new mels, pictures and audio with a trained model
-    Generate(generate::Generate),
+    Generate(Box<generate::Generate>),
     /// What devices and codecs this machine has
     Doctor,
 }
@@ -63,6 +66,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Outcome {
     let result = defect::guarded(|| match cli.command {
         Command::Quickstart(command) => command.run(&cli.global, &output),
         Command::Prepare(command) => command.run(&cli.global, &output),
+        Command::Encode(command) => command.run(&cli.global, &output),
         Command::Train(command) => command.run(&cli.global, &output),
         Command::Generate(command) => command.run(&cli.global, &output),
         Command::Doctor => doctor::run(&cli.global, &output),

@@ -174,9 +174,10 @@ fn strided(
     let mut values = Vec::with_capacity(count);
     let mut place = vec![0; shape.len()];
     for _ in 0..count {
-        let index = place.iter().zip(strides).try_fold(offset, |index, (place, stride): (&usize, _)| {
-            index.checked_add(place.checked_mul(*stride)?)
-        });
+        let index = place
+            .iter()
+            .zip(strides)
+            .try_fold(offset, |index, (place, stride): (&usize, _)| index.checked_add(place.checked_mul(*stride)?));
         let number = index.and_then(|index| kind.number(data, index));
         values.push(number.ok_or_else(|| outside(shape))?);
         for (place, size) in place.iter_mut().zip(shape).rev() {

@@ -66,11 +66,14 @@ fn random_instructions_are_answered() {
 
 /// A float32 array of `numpy-4.p`'s form under the key `a`, of this shape and data.
 fn array(shape: &[u32], data: &[u8]) -> Vec<u8> {
-    let mut bytes = b"\x80\x04}(\x8c\x01acnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\n)C\x01b\x87R(K\x01(".to_vec();
+    let mut bytes =
+        b"\x80\x04}(\x8c\x01acnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\n)C\x01b\x87R(K\x01(".to_vec();
     for size in shape {
         bytes.extend([&b"J"[..], &size.to_le_bytes()].concat());
     }
-    bytes.extend(b"tcnumpy\ndtype\n\x8c\x02f4\x89\x88\x87R(K\x03\x8c\x01<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89B");
+    bytes.extend(
+        b"tcnumpy\ndtype\n\x8c\x02f4\x89\x88\x87R(K\x03\x8c\x01<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89B",
+    );
     bytes.extend((data.len() as u32).to_le_bytes());
     bytes.extend(data);
     bytes.extend(b"tbu.");
@@ -99,7 +102,12 @@ fn a_view_is_no_larger_than_its_file() {
     let at = whole.windows(sizes.len()).position(|window| window == sizes).unwrap();
     let replaced = |with: &[u8]| [&whole[..at], with, &whole[at + sizes.len()..]].concat();
     let huge = [&b"J"[..], &1_000_000_000_u32.to_le_bytes(), b"K\x06\x86\x94K\x00K\x01\x86"].concat();
-    for bad in [&huge[..], b"K\x02K\x06\x86\x94K\x06K\x01\x86", b"K\x01K\x06\x86\x94K\x06\x85", b"K\x01N\x86\x94K\x06K\x01\x86"] {
+    for bad in [
+        &huge[..],
+        b"K\x02K\x06\x86\x94K\x06K\x01\x86",
+        b"K\x01K\x06\x86\x94K\x06\x85",
+        b"K\x01N\x86\x94K\x06K\x01\x86",
+    ] {
         // Frames tell lengths, but nothing depends on them.
         let message = parsed(&replaced(bad)).unwrap_err().to_string();
         assert!(message.contains("soft rain"), "{message}");

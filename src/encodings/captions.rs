@@ -1,0 +1,124 @@
+//! Captions by the id of what they describe.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use thiserror::Error;
+
+/// The columns of ids and of captions, in the order of preference: ours, those of datasets, those of `MusicCaps`.
+const IDS: [&str; 4] = ["id", "audio_file", "file", "ytid"];
+const CAPTIONS: [&str; 3] = ["caption", "text", "genre"];
+
+/// A file of captions that cannot be used.
+#[derive(Debug, Error)]
+pub enum CaptionsError {
+    /// The file system said no.
+    #[error("{}: {source}", file.display())]
+    Io {
+        /// The file.
+        file: PathBuf,
+        /// What it said.
+        source: std::io::Error,
+    },
+    /// The file is of another form.
+    #[error("{}: found {found}, expected {expected}", file.display())]
+    Format {
+        /// The file.
+        file: PathBuf,
+        /// What stands there.
+        found: String,
+        /// What should stand there.
+        expected: String,
+    },
+}
+
+/// Reads a JSON object `{id: caption}`, or a CSV file with a heading, by the file's extension.
+pub fn read(file: &Path) -> Result<BTreeMap<String, String>, CaptionsError> {
+    let format = |found: String, expected: String| CaptionsError::Format { file: file.to_owned(), found, expected };
+    let text = std::fs::read_to_string(file).map_err(|source| CaptionsError::Io { file: file.to_owned(), source })?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let pairs = match file.extension().and_then(|extension| extension.to_str()) {
+        Some("json") => json(text),
+        Some("csv") => csv(text),
+        _ => Err(("another extension".to_owned(), ".json or .csv".to_owned())),
+    };
+    let mut captions = BTreeMap::new();
+    for (id, caption) in pairs.map_err(|(found, expected)| format(found, expected))? {
+        if captions.insert(id.clone(), caption).is_some() {
+            return Err(format(format!("two captions of {id:?}"), "one".to_owned()));
+        }
+    }
+    if captions.is_empty() {
+        return Err(format("no captions".to_owned(), "at least one".to_owned()));
+    }
+    Ok(captions)
+}
+
+/// Ids with captions, or what was found and what was expected.
+type Pairs = Result<Vec<(String, String)>, (String, String)>;
+
+fn json(text: &str) -> Pairs {
+    let expected = || "an object {id: caption}".to_owned();
+    let value: Value = serde_json::from_str(text).map_err(|error| (error.to_string(), expected()))?;
+    let Value::Object(object) = value else { return Err(("no object".to_owned(), expected())) };
+    let pair = |(id, caption)| match caption {
+        Value::String(caption) => Ok((id, caption)),
+        other => Err((format!("{other} for {id:?}"), expected())),
+    };
+    object.into_iter().map(pair).collect()
+}
+
+fn csv(text: &str) -> Pairs {
+    let mut reader = csv::Reader::from_reader(text.as_bytes());
+    let headings = reader.headers().map_err(|error| (error.to_string(), "a heading".to_owned()))?.clone();
+    let column = |names: &[&str]| {
+        let place = names.iter().find_map(|name| headings.iter().position(|heading| heading.trim() == *name));
+        let found = format!("the columns {}", headings.iter().collect::<Vec<_>>().join(", "));
+        place.ok_or_else(|| (found, format!("one of {}", names.join(", "))))
+    };
+    let (id, caption) = (column(&IDS)?, column(&CAPTIONS)?);
+    let pair = |record: csv::Result<csv::StringRecord>| {
+        let record = record.map_err(|error| (error.to_string(), "as many fields as headings".to_owned()))?;
+        Ok((record[id].to_owned(), record[caption].to_owned()))
+    };
+    reader.records().map(pair).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn captions(name: &str, text: &str) -> Result<BTreeMap<String, String>, CaptionsError> {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join(name);
+        std::fs::write(&file, text).unwrap();
+        read(&file)
+    }
+
+    #[test]
+    fn json_and_csv_say_the_same() {
+        let expected = BTreeMap::from([("a.wav".to_owned(), "soft, slow".to_owned())]);
+        assert_eq!(captions("c.json", r#"{"a.wav": "soft, slow"}"#).unwrap(), expected);
+        assert_eq!(captions("c.csv", "caption,audio_file\n\"soft, slow\",a.wav\n").unwrap(), expected);
+        assert_eq!(captions("c.csv", "\u{feff}ytid,start_s,caption\na.wav,3,\"soft, slow\"\n").unwrap(), expected);
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_named() {
+        let cases = [
+            ("c.json", "[]", "no object"),
+            ("c.json", "{}", "no captions"),
+            ("c.json", r#"{"a": 3}"#, "3 for \"a\""),
+            ("c.csv", "id,words\na,b\n", "the columns id, words"),
+            ("c.csv", "id,caption\na,b\na,c\n", "two captions of \"a\""),
+            ("c.csv", "id,caption\na\n", "fields"),
+            ("c.txt", "", "another extension"),
+        ];
+        for (name, text, found) in cases {
+            let message = captions(name, text).unwrap_err().to_string();
+            assert!(message.contains(found), "{message}");
+        }
+    }
+}
