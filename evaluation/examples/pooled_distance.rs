@@ -5,6 +5,8 @@
 //! Longer files are cut into windows of SECONDS. Quickstart's own table compares to held-out recordings; this takes whole
 //! folders.
 
+#![allow(clippy::print_stdout)]
+
 use std::error::Error;
 use std::path::{Path, PathBuf};
 

@@ -65,11 +65,13 @@ impl BackboneKind {
 /// The `config.json` of a denoising network; `_class_name` says of which kind.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
+// There is one of them in a process, or two.
+#[allow(clippy::large_enum_variant)]
 pub enum BackboneConfig {
     /// The unconditional U-Net.
     UNet2D(UNet2DConfig),
     /// The U-Net that is conditioned on encodings.
-    UNet2DCondition(Box<UNet2DConditionConfig>),
+    UNet2DCondition(UNet2DConditionConfig),
     /// The diffusion transformer, conditioned or not.
     DiT(DiTConfig),
 }
@@ -202,6 +204,8 @@ impl NetworkConfig for BackboneConfig {
 
 /// A denoising network.
 #[derive(Module, Debug)]
+// There is one of them in a process, or two.
+#[allow(clippy::large_enum_variant)]
 pub enum Backbone {
     /// The unconditional U-Net.
     UNet2D(UNet2D),

@@ -180,14 +180,14 @@ impl Experiment {
 fn conditional() -> BackboneConfig {
     let block_out_channels = vec![128, 256, 512, 512];
     let [down_block_types, up_block_types] = conditional_blocks(block_out_channels.len());
-    BackboneConfig::UNet2DCondition(Box::new(UNet2DConditionConfig {
+    BackboneConfig::UNet2DCondition(UNet2DConditionConfig {
         in_channels: 1,
         out_channels: 1,
         block_out_channels,
         down_block_types,
         up_block_types,
         ..UNet2DConditionConfig::default()
-    }))
+    })
 }
 
 /// Where the number of levels is not the default's and the block types still are, gives every level the published pattern.

@@ -134,19 +134,18 @@ pub fn train_diffusion(job: TrainDiffusion<'_>, mut report: impl FnMut(Stage)) -
     if let Some(path) = &experiment.data.encodings {
         corpus = corpus.conditioned(&Encodings::open(path)?)?;
     }
-    let backbone = match backbone {
-        Some(backbone) => backbone,
-        None => {
-            let [channels, height, width] = corpus.shape();
-            if folder.vae.is_some() {
-                folder.network.set_channels(channels);
-            }
-            folder.network.set_sample_size([height, width]);
-            if let Some(width) = corpus.condition_width() {
-                folder.network.set_condition_width(width);
-            }
-            folder.network.init(job.device, &mut Random::new(seed, "weights", 0))?
+    let backbone = if let Some(backbone) = backbone {
+        backbone
+    } else {
+        let [channels, height, width] = corpus.shape();
+        if folder.vae.is_some() {
+            folder.network.set_channels(channels);
         }
+        folder.network.set_sample_size([height, width]);
+        if let Some(width) = corpus.condition_width() {
+            folder.network.set_condition_width(width);
+        }
+        folder.network.init(job.device, &mut Random::new(seed, "weights", 0))?
     };
 
     let config = TrainConfig {

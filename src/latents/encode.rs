@@ -8,7 +8,8 @@ use nocturne_models::network::ConfigError;
 use nocturne_models::parameters;
 use nocturne_models::vae::{AutoencoderKl, AutoencoderKlConfig};
 use sha2::{Digest, Sha256};
-use std::path::{Path, PathBuf};
+use std::fmt::Write;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use thiserror::Error;
 
@@ -102,14 +103,14 @@ impl EncodeLatents<'_> {
         Ok(Description {
             rows: self.dataset.len(),
             shape: [self.config.latent_channels, height / factor, width / factor],
-            vae_sha256: hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect(),
+            vae_sha256: hexadecimal(&hash.finalize()),
         })
     }
 
     /// Makes one file of moments, unless an interrupted job left it.
     fn encode_file(
         &self,
-        path: &PathBuf,
+        path: &Path,
         first: usize,
         description: &Description,
         on_example: &mut impl FnMut(usize, usize),
@@ -139,4 +140,11 @@ impl EncodeLatents<'_> {
         }
         Ok(npy::write(path, &shape, &moments).map_err(LatentsError::from)?)
     }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }

@@ -19,8 +19,8 @@ pub struct Conditions {
 impl Conditions {
     /// Pads encodings of `width` to the longest. An absent one is the null condition: a single token of zeros.
     pub fn new(items: &[Option<&Encoding>], width: usize) -> Self {
-        let tokens_of = |item: &Option<&Encoding>| item.map_or(1, |encoding| encoding.tokens.max(1));
-        let tokens = items.iter().map(tokens_of).max().unwrap_or(1);
+        let tokens_of = |item: Option<&Encoding>| item.map_or(1, |encoding| encoding.tokens.max(1));
+        let tokens = items.iter().copied().map(tokens_of).max().unwrap_or(1);
         let mut encodings = vec![0.0; items.len() * tokens * width];
         let mut mask = vec![0.0; items.len() * tokens];
         let rows = encodings.chunks_exact_mut(tokens * width).zip(mask.chunks_exact_mut(tokens));
@@ -28,7 +28,7 @@ impl Conditions {
             if let Some(encoding) = item {
                 row[..encoding.values.len()].copy_from_slice(&encoding.values);
             }
-            mask[..tokens_of(item)].fill(1.0);
+            mask[..tokens_of(*item)].fill(1.0);
         }
         Self { shape: [items.len(), tokens, width], encodings, mask }
     }

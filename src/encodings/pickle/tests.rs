@@ -35,7 +35,7 @@ fn damaged_pickles_are_answered() {
         }
         for _ in 0..3000 {
             let mut damaged = whole.clone();
-            for _ in 0..1 + random.next_u32() % 4 {
+            for _ in 0..=random.next_u32() % 4 {
                 let place = random.next_u32() as usize % damaged.len();
                 damaged[place] = random.next_u32() as u8;
             }
