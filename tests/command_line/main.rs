@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 mod arguments;
+mod encode;
 mod generate;
 #[path = "../interpreter/mod.rs"]
 mod interpreter;
