@@ -54,7 +54,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         })
     } else {
         let mut learner = Learner::new(network, &experiment.scheduler, &experiment.train, 1_000_000)?;
-        let timesteps: Vec<usize> = (0..shape[0]).map(|item| item * 999 / shape[0]).collect();
+        let timesteps: Vec<f32> = (0..shape[0]).map(|item| (item * 999 / shape[0]) as f32).collect();
         let batch = Batch { shape, samples, noise, timesteps, files: Vec::new() };
         Box::new(move || {
             for loss in learner.step(|| Ok(batch.clone()))?.losses {
