@@ -7,13 +7,30 @@ use std::ops::ControlFlow::Continue;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use nocturne_models::diffusion::{
-    BetaSchedule, Clip, Condition, Denoiser, DiffusionError, Network, NoiseSchedule, PredictionType, Sampler,
-    SamplerKind, SchedulerClass, SchedulerConfig, TimestepSpacing, VarianceType, ddim, ddpm, sample, timesteps,
+    AlgorithmType, BetaSchedule, Clip, Condition, Denoiser, DiffusionError, Guidance, LossWeighting, Network,
+    NoiseLevel, NoiseSchedule, PredictionType, Sampler, SamplerKind, SchedulerClass, SchedulerConfig,
+    TimestepDistribution, TimestepSampling, TimestepSpacing, VarianceType, ddim, ddpm, sample, timesteps,
 };
 use nocturne_models::random::Random;
 
 const SCHEDULES: [BetaSchedule; 4] =
     [BetaSchedule::Linear, BetaSchedule::ScaledLinear, BetaSchedule::SquaredCos, BetaSchedule::Sigmoid];
+const DIFFUSION: [SamplerKind; 8] = [
+    SamplerKind::Ddpm,
+    SamplerKind::Ddim { eta: 0.0 },
+    SamplerKind::Ddim { eta: 1.0 },
+    SamplerKind::Euler,
+    SamplerKind::Heun,
+    SamplerKind::DpmSolver { algorithm: AlgorithmType::Ode },
+    SamplerKind::DpmSolver { algorithm: AlgorithmType::Sde },
+    SamplerKind::UniPc,
+];
+const FLOW: [SamplerKind; 4] = [
+    SamplerKind::FlowEuler,
+    SamplerKind::DpmSolver { algorithm: AlgorithmType::Ode },
+    SamplerKind::DpmSolver { algorithm: AlgorithmType::Sde },
+    SamplerKind::UniPc,
+];
 const SHAPE: [usize; 4] = [2, 1, 4, 4];
 
 fn configs() -> impl Iterator<Item = SchedulerConfig> {
@@ -111,7 +128,7 @@ fn predicting_what_was_added_recovers_the_sample_and_has_no_loss() {
 #[test]
 fn every_sampler_finds_the_sample_of_a_perfect_network() {
     for config in configs() {
-        for kind in [SamplerKind::Ddpm, SamplerKind::Ddim { eta: 0.0 }, SamplerKind::Ddim { eta: 1.0 }] {
+        for kind in DIFFUSION {
             let oracle = oracle(&config, PredictionType::Sample);
             let config = SchedulerConfig { prediction_type: PredictionType::Sample, ..config.clone() };
             let denoiser = Denoiser::new(&oracle, &oracle.schedule, config.prediction_type);
@@ -265,4 +282,237 @@ fn a_bad_file_is_an_error_that_names_the_field() {
     fs::write(&path, r#"{"_class_name": "DDIMScheduler", "skip_prk_steps": true, "beta_end": 0.012}"#).unwrap();
     let config = SchedulerConfig::load(&path).unwrap();
     assert_eq!((config.class, config.beta_end, config.num_train_timesteps), (SchedulerClass::Ddim, 0.012, 1000));
+}
+
+fn flow() -> SchedulerConfig {
+    SchedulerConfig { shift: 3.0, ..SchedulerConfig::of(SchedulerClass::FlowEuler) }
+}
+
+#[test]
+fn every_sampler_of_a_flow_finds_the_sample_of_a_perfect_network() {
+    /// The velocity from where the state is to the sample, which a straight path keeps.
+    #[derive(Debug)]
+    struct Straight(Tensor<4>);
+
+    impl Network for Straight {
+        fn forward(&self, state: Tensor<4>, timesteps: Tensor<1>, _: Option<&Condition>) -> Tensor<4> {
+            // UniPC and DPM-Solver++ tell the whole part of the timestep.
+            let [batch] = timesteps.dims();
+            (state - self.0.clone()) / (timesteps / 1000.0).reshape([batch, 1, 1, 1])
+        }
+    }
+
+    let (config, network) = (flow(), Straight(normal(0)));
+    let schedule = NoiseSchedule::new(&config).unwrap();
+    let denoiser = Denoiser::new(&network, &schedule, PredictionType::Flow);
+    for kind in FLOW {
+        let sampler = Sampler::new(kind, &config, &schedule, 10).unwrap();
+        let found =
+            sample(&sampler, &denoiser, normal(1), |step| normal(10 + step as u64), |_, _| Continue(())).unwrap();
+        let tolerance = if kind == SamplerKind::FlowEuler { 1e-5 } else { 0.05 };
+        assert!(largest_difference(found, network.0.clone()) < tolerance, "{kind:?}");
+    }
+}
+
+#[test]
+fn samplers_and_schedules_that_do_not_go_together_are_refused() {
+    let refused = |kind, config: &SchedulerConfig| {
+        let schedule = NoiseSchedule::new(config).unwrap();
+        let DiffusionError::Invalid { field, .. } = Sampler::new(kind, config, &schedule, 10).unwrap_err() else {
+            panic!("{kind:?}")
+        };
+        field
+    };
+    for kind in DIFFUSION {
+        if !FLOW.contains(&kind) {
+            assert_eq!(refused(kind, &flow()), "scheduler");
+        }
+    }
+    assert_eq!(refused(SamplerKind::FlowEuler, &SchedulerConfig::default()), "scheduler");
+    let silent = SchedulerConfig {
+        rescale_betas_zero_snr: true,
+        timestep_spacing: TimestepSpacing::Trailing,
+        ..SchedulerConfig::default()
+    };
+    for kind in DIFFUSION {
+        assert_eq!(refused(kind, &silent), "prediction_type");
+    }
+    let raised = SchedulerConfig { lower_order_final: false, ..SchedulerConfig::default() };
+    assert_eq!(refused(SamplerKind::UniPc, &raised), "lower_order_final");
+    let wrong = SchedulerConfig { prediction_type: PredictionType::Flow, ..SchedulerConfig::default() };
+    let error = NoiseSchedule::new(&wrong).unwrap_err().to_string();
+    assert!(error.contains("DDPMScheduler") && error.contains("FlowMatchEulerDiscreteScheduler"), "{error}");
+}
+
+#[test]
+fn a_file_of_another_trajectory_is_refused_and_infinity_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("scheduler_config.json");
+    for (text, field) in [
+        (r#"{"_class_name": "EulerDiscreteScheduler", "use_beta_sigmas": true}"#, "use_beta_sigmas"),
+        (r#"{"_class_name": "UniPCMultistepScheduler", "solver_type": "bh1"}"#, "solver_type"),
+        (r#"{"_class_name": "UniPCMultistepScheduler", "solver_order": 3}"#, "solver_order"),
+        (r#"{"_class_name": "DPMSolverMultistepScheduler", "use_flow_sigmas": true}"#, "use_flow_sigmas"),
+        (r#"{"_class_name": "DPMSolverMultistepScheduler", "algorithm_type": "dpmsolver"}"#, "algorithm_type"),
+    ] {
+        fs::write(&path, text).unwrap();
+        let message = SchedulerConfig::load(&path).unwrap_err().to_string();
+        assert!(message.contains(field), "{message}");
+    }
+    fs::write(&path, r#"{"_class_name": "DPMSolverMultistepScheduler", "lambda_min_clipped": -Infinity}"#).unwrap();
+    assert_eq!(SchedulerConfig::load(&path).unwrap(), SchedulerConfig::of(SchedulerClass::DpmSolver));
+}
+
+#[test]
+fn whole_timesteps_are_drawn_as_ever_and_those_of_a_flow_between_them() {
+    let draw = |sampling, config: &SchedulerConfig| -> Vec<f32> {
+        let distribution = TimestepDistribution::new(sampling, config).unwrap();
+        (0..2000).map(|index| distribution.draw(&mut Random::new(1, "timestep", index))).collect()
+    };
+    let mean = |drawn: &[f32]| drawn.iter().sum::<f32>() / drawn.len() as f32;
+    let plain = SchedulerConfig::default();
+    let expected: Vec<f32> = (0..2000).map(|index| Random::new(1, "timestep", index).below(1000) as f32).collect();
+    assert_eq!(draw(TimestepSampling::Uniform, &plain), expected);
+
+    let straight = SchedulerConfig { shift: 1.0, ..flow() };
+    let normal = |mean| TimestepSampling::LogitNormal { mean, std: 1.0 };
+    for config in [&plain, &straight] {
+        assert!((mean(&draw(normal(0.0), config)) - 500.0).abs() < 15.0);
+        // The mean of the sigmoid of N(1, 1) is 0.697.
+        assert!((mean(&draw(normal(1.0), config)) - 697.0).abs() < 15.0);
+        assert!(draw(normal(0.0), config).iter().all(|timestep| (0.0..=1000.0).contains(timestep)));
+    }
+    assert!(draw(normal(0.0), &plain).iter().all(|timestep| timestep.fract() == 0.0));
+    assert!(draw(TimestepSampling::Uniform, &straight).iter().any(|timestep| timestep.fract() != 0.0));
+    // The shift moves the middle to 3/4.
+    let above = |drawn: Vec<f32>| drawn.iter().filter(|timestep| **timestep > 750.0).count();
+    assert!((above(draw(TimestepSampling::Uniform, &flow())) as f32 - 1000.0).abs() < 100.0);
+    for (mean, std) in [(f64::NAN, 1.0), (0.0, 0.0)] {
+        assert!(TimestepDistribution::new(TimestepSampling::LogitNormal { mean, std }, &plain).is_err());
+    }
+}
+
+#[test]
+fn min_snr_weights_are_one_rule_for_every_prediction_and_finite() {
+    let weighting = LossWeighting::MinSnr { gamma: 5.0 };
+    for level in [0.0, 0.01, 0.5, 0.99].map(NoiseLevel::from_alpha_bar) {
+        let NoiseLevel { signal_rate, noise_rate, .. } = level;
+        let sample = weighting.weight(PredictionType::Sample, level);
+        // An error of ε is noise/signal times as large in x₀, one of v noise times.
+        let noise = weighting.weight(PredictionType::Epsilon, level);
+        let velocity = weighting.weight(PredictionType::V, level);
+        assert!((velocity - sample * noise_rate.powi(2)).abs() < 1e-5 && noise.is_finite(), "{level:?}");
+        if signal_rate > 0.0 {
+            assert!((noise - sample * (noise_rate / signal_rate).powi(2)).abs() < 1e-5, "{level:?}");
+        }
+    }
+    assert_eq!(weighting.weight(PredictionType::Flow, NoiseLevel::from_flow(0.0)), 0.0);
+    assert_eq!(weighting.weight(PredictionType::Flow, NoiseLevel::from_flow(1.0)), 0.0);
+}
+
+#[test]
+fn a_run_that_jumps_is_a_new_run() {
+    let config = SchedulerConfig { prediction_type: PredictionType::V, ..SchedulerConfig::default() };
+    let schedule = NoiseSchedule::new(&config).unwrap();
+    let denoiser = Denoiser::new(&Token, &schedule, PredictionType::V).conditioned(Some(tokens(&[1.0, 2.0])));
+    for kind in DIFFUSION {
+        let sampler = Sampler::new(kind, &config, &schedule, 8).unwrap();
+        let mut used = sampler.start();
+        let state = used.step(&denoiser, normal(0), 0, || normal(1));
+        used.step(&denoiser, state, 1, || normal(2));
+        let (mut jumped, mut fresh) = (normal(3), normal(3));
+        let mut other = sampler.start();
+        for step in 4..8 {
+            jumped = used.step(&denoiser, jumped, step, || normal(4));
+            fresh = other.step(&denoiser, fresh, step, || normal(4));
+        }
+        assert_eq!(host(jumped), host(fresh), "{kind:?}");
+    }
+}
+
+/// Adds to the state the mean of each item's attended tokens.
+#[derive(Debug)]
+struct Token;
+
+impl Network for Token {
+    fn forward(&self, sample: Tensor<4>, _: Tensor<1>, condition: Option<&Condition>) -> Tensor<4> {
+        let Condition { encodings, mask } = condition.unwrap();
+        let [batch, tokens, _] = encodings.dims();
+        let mask = mask.clone().unwrap_or_else(|| Tensor::ones([batch, tokens], &sample.device()));
+        let sum = (encodings.clone().squeeze_dim::<2>(2) * mask.clone()).sum_dim(1) / mask.sum_dim(1);
+        (sample * 0.5).sin() + sum.reshape([batch, 1, 1, 1])
+    }
+}
+
+/// One token an item.
+fn tokens(values: &[f32]) -> Condition {
+    let data = TensorData::new(values.to_vec(), [values.len(), 1, 1]);
+    Condition { encodings: Tensor::from_data(data, &Device::flex()), mask: None }
+}
+
+fn guided(condition: &Condition, guidance: Option<Guidance>, timestep: f32, state: Tensor<4>) -> Vec<f32> {
+    let schedule = NoiseSchedule::new(&SchedulerConfig::default()).unwrap();
+    let denoiser = Denoiser::new(&Token, &schedule, PredictionType::Epsilon).conditioned(Some(condition.clone()));
+    let denoiser = match guidance {
+        Some(guidance) => denoiser.guided(guidance).unwrap(),
+        None => denoiser,
+    };
+    host(denoiser.predict(state, timestep, schedule.level(timestep)).noise)
+}
+
+#[test]
+fn guidance_changes_nothing_at_scale_one_with_one_condition_or_outside_its_interval() {
+    let (condition, other) = (tokens(&[0.3, -0.7]), tokens(&[1.0, 0.2]));
+    let plain = guided(&condition, None, 500.0, normal(0));
+    let with = |scale, negative: &Condition, interval| {
+        let guidance = Guidance { scale, rescale: 0.0, interval, negative: negative.clone() };
+        guided(&condition, Some(guidance), 500.0, normal(0))
+    };
+    assert_eq!(with(1.0, &other, [0.0, 1.0]), plain);
+    assert_eq!(with(7.5, &condition, [0.0, 1.0]), plain);
+    assert_eq!(with(7.5, &other, [0.6, 1.0]), plain);
+    assert_eq!(with(7.5, &other, [0.0, 0.4]), plain);
+    let changed = with(3.0, &other, [0.5, 0.5]);
+    // 0.3 + 2·(0.3 − 1) in place of 0.3.
+    assert!((changed[0] - plain[0] + 1.4).abs() < 1e-5);
+}
+
+#[test]
+fn a_guided_item_is_the_same_alone_and_negative_conditions_have_any_length() {
+    let condition = tokens(&[0.3, -0.7]);
+    let values = TensorData::new(vec![1.0_f32, 2.0, 9.0, 4.0, 5.0, 6.0], [2, 3, 1]);
+    let mask = TensorData::new(vec![1.0_f32, 1.0, 0.0, 1.0, 1.0, 1.0], [2, 3]);
+    let device = Device::flex();
+    let long =
+        Condition { encodings: Tensor::from_data(values, &device), mask: Some(Tensor::from_data(mask, &device)) };
+    let item = |condition: &Condition, item: usize| Condition {
+        encodings: condition.encodings.clone().narrow(0, item, 1),
+        mask: condition.mask.clone().map(|mask| mask.narrow(0, item, 1)),
+    };
+    let guidance = |negative| Guidance { scale: 3.0, rescale: 0.7, interval: [0.0, 1.0], negative };
+    let both = guided(&condition, Some(guidance(long.clone())), 10.0, normal(0));
+    let short = guided(&condition, Some(guidance(tokens(&[1.5, 5.0]))), 10.0, normal(0));
+    assert_eq!(both, short, "the mean of the attended tokens is the same");
+    for index in 0..2 {
+        let state = normal(0).narrow(0, index, 1);
+        let alone = guided(&item(&condition, index), Some(guidance(item(&long, index))), 10.0, state);
+        assert_eq!(alone, both[16 * index..16 * (index + 1)]);
+    }
+}
+
+#[test]
+fn guidance_that_means_nothing_is_refused() {
+    let schedule = NoiseSchedule::new(&SchedulerConfig::default()).unwrap();
+    let denoiser = || Denoiser::new(&Token, &schedule, PredictionType::Epsilon);
+    let guidance = Guidance { scale: 3.0, rescale: 0.0, interval: [0.0, 1.0], negative: tokens(&[0.0, 0.0]) };
+    assert!(denoiser().guided(guidance.clone()).unwrap_err().to_string().contains("guidance_scale"));
+    for (wrong, field) in [
+        (Guidance { scale: f64::NAN, ..guidance.clone() }, "guidance_scale"),
+        (Guidance { rescale: 1.5, ..guidance.clone() }, "guidance_rescale"),
+        (Guidance { interval: [0.6, 0.4], ..guidance.clone() }, "guidance_interval"),
+        (Guidance { negative: tokens(&[0.0]), ..guidance.clone() }, "negative condition"),
+    ] {
+        let error = denoiser().conditioned(Some(tokens(&[1.0, 2.0]))).guided(wrong).unwrap_err().to_string();
+        assert!(error.contains(field), "{error}");
+    }
 }

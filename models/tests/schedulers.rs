@@ -1,15 +1,14 @@
-//! Parity with diffusers' `DDPMScheduler` and `DDIMScheduler`: fixtures of `scripts/reference/schedulers.py`.
+//! Parity with diffusers' schedulers: fixtures of `scripts/reference/schedulers.py`.
 
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
-use std::ops::ControlFlow::Continue;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Tensor, TensorData};
 use nocturne_models::diffusion::{
-    BetaSchedule, Condition, Denoiser, Network, NoiseSchedule, PredictionType, Sampler, SamplerKind, SchedulerConfig,
-    TimestepSpacing, sample, timesteps,
+    AlgorithmType, BetaSchedule, Condition, Denoiser, Guidance, LossWeighting, Network, NoiseSchedule, PredictionType,
+    Sampler, SamplerKind, SchedulerClass, SchedulerConfig, TimestepSpacing, timesteps,
 };
 use safetensors::SafeTensors;
 use serde::Deserialize;
@@ -19,9 +18,31 @@ use serde_json::Value;
 /// a few units of 6e-8 a step, which a division by √ᾱ of pure noise makes some ten times larger.
 const TOLERANCE: f32 = 1e-5;
 
+/// Euler and Heun of diffusers keep x/signal, which is σ times as large as ε where there is little signal: its rounding, a
+/// half of 32 bits' epsilon, is σ times as large too. Heun takes a difference of two ε times σ, the second of which was
+/// divided by the next σ, each with the rounding of a few operations.
+///
+/// Rescaled to no signal, √ᾱ is a small difference of roots, of which torch's are not all the nearest numbers (177 of 1000 of
+/// the linear schedule's on the machine of the fixtures); on the squared cosine that difference is the smallest.
+fn tolerance(kind: SamplerKind, config: &SchedulerConfig, sampler: &Sampler) -> f32 {
+    let rounding = 0.5 * f32::EPSILON * sampler.steps()[0].level.sigma();
+    match kind {
+        SamplerKind::Euler => TOLERANCE.max(rounding),
+        SamplerKind::Heun => {
+            let falls = sampler.steps().iter().filter(|step| step.next.noise_rate > 0.0);
+            let steepest = falls.map(|step| step.level.sigma() / step.next.sigma()).fold(0.0, f32::max);
+            TOLERANCE.max(6.0 * rounding).max(8.0 * f32::EPSILON * steepest)
+        }
+        _ if config.rescale_betas_zero_snr && config.beta_schedule == BetaSchedule::SquaredCos => 3.0 * TOLERANCE,
+        _ => TOLERANCE,
+    }
+}
+
 #[derive(Deserialize)]
 struct Fixtures {
     cases: Vec<Case>,
+    /// Whole files, as diffusers writes them.
+    published: Vec<Value>,
     timesteps: Vec<Spacings>,
 }
 
@@ -30,9 +51,10 @@ struct Case {
     kind: String,
     steps: usize,
     eta: f64,
+    begin: usize,
     timesteps: Vec<f32>,
-    published: Value,
-    alphas_cumprod: String,
+    config: Value,
+    alphas_cumprod: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -99,7 +121,14 @@ fn error(found: &[f32], expected: &[f32]) -> f32 {
 fn kind(case: &Case) -> SamplerKind {
     match case.kind.as_str() {
         "ddpm" => SamplerKind::Ddpm,
-        _ => SamplerKind::Ddim { eta: case.eta },
+        "ddim" => SamplerKind::Ddim { eta: case.eta },
+        "euler" => SamplerKind::Euler,
+        "heun" => SamplerKind::Heun,
+        "dpm++" => SamplerKind::DpmSolver { algorithm: AlgorithmType::Ode },
+        "dpm++sde" => SamplerKind::DpmSolver { algorithm: AlgorithmType::Sde },
+        "unipc" => SamplerKind::UniPc,
+        "flow-euler" => SamplerKind::FlowEuler,
+        other => panic!("{other}"),
     }
 }
 
@@ -109,52 +138,64 @@ fn trajectories_equal_diffusers() {
     let (start, noises) = (tensors.tensor::<4>("start"), tensors.tensor::<5>("noises"));
     let mut worst = 0.0_f32;
     for (index, case) in fixtures().cases.iter().enumerate() {
-        let config: SchedulerConfig = serde_json::from_value(case.published.clone()).unwrap();
+        let config: SchedulerConfig = serde_json::from_value(case.config.clone()).unwrap();
         let schedule = NoiseSchedule::new(&config).unwrap();
         let sampler = Sampler::new(kind(case), &config, &schedule, case.steps).unwrap();
         let visited: Vec<f32> = sampler.steps().iter().map(|step| step.timestep).collect();
-        assert_eq!(visited, case.timesteps, "case {index}");
+        // Those of Karras et al. are interpolated between logarithms.
+        assert!(error(&visited, &case.timesteps) < 1e-6, "case {index} {}: {visited:?}", case.config);
 
         let (shape, expected) = tensors.values(&format!("states.{index}"));
         let denoiser = Denoiser::new(&Sine, &schedule, config.prediction_type);
-        let mut found = Vec::new();
-        let noise = |step| noises.clone().narrow(0, step, 1).squeeze_dim(0);
-        let last = sample(&sampler, &denoiser, start.clone(), noise, |_, state| {
+        let tolerance = tolerance(kind(case), &config, &sampler);
+        let mut state = if case.begin == 0 { sampler.begin(start.clone()) } else { start.clone() };
+        let (mut solver, mut found) = (sampler.start(), Vec::new());
+        for step in case.begin..sampler.steps().len() {
+            state = solver.step(&denoiser, state, step, || noises.clone().narrow(0, step, 1).squeeze_dim(0));
             found.push(host(state.clone()));
-            Continue(())
-        });
-        let last = last.unwrap();
-        assert_eq!(found.last(), Some(&host(last)));
-        if found.len() > 10 {
-            found.drain(4..found.len() - 4);
+        }
+        if found.len() > 4 {
+            found.drain(2..found.len() - 2);
         }
         assert_eq!(shape[0], found.len());
         for (step, (found, expected)) in found.iter().zip(expected.chunks(shape[1..].iter().product())).enumerate() {
             let error = error(found, expected);
             worst = worst.max(error);
-            assert!(error < TOLERANCE, "case {index} {}, step {step}: {error:e}", case.published);
+            assert!(
+                error < tolerance,
+                "case {index} {} of {} steps, state {step}: {error:e} {}",
+                case.kind,
+                case.steps,
+                case.config
+            );
         }
     }
     assert!(worst > 0.0, "nothing was compared");
 }
 
 /// Bit for bit where only sums and products are taken; torch's own roots, sines and exponentials are an ulp or two off,
-/// which the running product keeps.
+/// which the running product keeps and a rescaling to no signal enlarges.
 #[test]
 fn alpha_bar_equals_diffusers() {
     let tensors = Tensors::open();
     for case in fixtures().cases {
-        let config: SchedulerConfig = serde_json::from_value(case.published.clone()).unwrap();
-        let (_, expected) = tensors.values(&case.alphas_cumprod);
+        let Some(name) = &case.alphas_cumprod else { continue };
+        let config: SchedulerConfig = serde_json::from_value(case.config.clone()).unwrap();
+        let (_, expected) = tensors.values(name);
         let found = NoiseSchedule::new(&config).unwrap();
         let plain = config.trained_betas.is_some()
             || matches!(config.beta_schedule, BetaSchedule::Linear | BetaSchedule::ScaledLinear);
-        let tolerance = if plain && !config.rescale_betas_zero_snr { 0.0 } else { 1e-6 };
         let found = found.alphas_cumprod().unwrap();
         assert_eq!(found.len(), expected.len());
         for (timestep, (found, expected)) in found.iter().zip(expected).enumerate() {
-            let error = (found - expected).abs();
-            assert!(error <= tolerance * expected, "{timestep}: {found} {expected} {}", case.published);
+            let error = (found.sqrt() - expected.sqrt()).abs();
+            let close = if config.rescale_betas_zero_snr {
+                // Two units of the root that all are shifted by.
+                error <= 1e-6 * expected.sqrt() + 1e-9
+            } else {
+                (found - expected).abs() <= if plain { 0.0 } else { 1e-6 * expected }
+            };
+            assert!(close, "{timestep}: {found} {expected} {}", case.config);
         }
     }
 }
@@ -195,9 +236,49 @@ fn losses_and_targets_equal_diffusers() {
         (PredictionType::Sample, "loss.sample"),
         (PredictionType::V, "loss.v_prediction"),
     ] {
-        let denoiser = Denoiser::new(&Sine, &schedule, prediction);
-        let losses = host(denoiser.loss(samples.clone(), noise.clone(), &timesteps));
-        assert!(error(&losses, &tensors.values(name).1) < TOLERANCE, "{name}: {losses:?}");
+        for (weighting, suffix) in [(LossWeighting::Uniform, ""), (LossWeighting::MinSnr { gamma: 5.0 }, ".min_snr")] {
+            let denoiser = Denoiser::new(&Sine, &schedule, prediction).weighted(weighting);
+            let losses = host(denoiser.loss(samples.clone(), noise.clone(), &timesteps));
+            let name = format!("{name}{suffix}");
+            assert!(error(&losses, &tensors.values(&name).1) < TOLERANCE, "{name}: {losses:?}");
+        }
+    }
+}
+
+#[test]
+fn flow_losses_equal_diffusers() {
+    let tensors = Tensors::open();
+    let (samples, noise) = (tensors.tensor("loss.samples"), tensors.tensor("loss.noise"));
+    let (_, timesteps) = tensors.values("loss.flow.timesteps");
+    let schedule = NoiseSchedule::new(&SchedulerConfig::of(SchedulerClass::FlowEuler)).unwrap();
+    let denoiser = Denoiser::new(&Sine, &schedule, PredictionType::Flow);
+    let noisy = host(denoiser.add_noise(samples.clone(), noise.clone(), &timesteps));
+    assert!(error(&noisy, &tensors.values("loss.flow.noisy").1) < TOLERANCE);
+    assert!(error(&host(denoiser.loss(samples, noise, &timesteps)), &tensors.values("loss.flow").1) < TOLERANCE);
+}
+
+/// Answers the first half of a batch with one tensor and the second with another.
+#[derive(Debug)]
+struct Answers(Tensor<4>, Tensor<4>);
+
+impl Network for Answers {
+    fn forward(&self, _: Tensor<4>, _: Tensor<1>, _: Option<&Condition>) -> Tensor<4> {
+        Tensor::cat(vec![self.0.clone(), self.1.clone()], 0)
+    }
+}
+
+#[test]
+fn guidance_equals_diffusers() {
+    let tensors = Tensors::open();
+    let network = Answers(tensors.tensor("guidance.conditional"), tensors.tensor("guidance.negative"));
+    let schedule = NoiseSchedule::new(&SchedulerConfig::default()).unwrap();
+    let start: Tensor<4> = tensors.tensor("start");
+    let condition = Condition { encodings: Tensor::zeros([2, 1, 1], &start.device()), mask: None };
+    for (rescale, name) in [(0.0, "guidance.0"), (0.7, "guidance.0.7"), (1.0, "guidance.1.0")] {
+        let guidance = Guidance { scale: 5.0, rescale, interval: [0.0, 1.0], negative: condition.clone() };
+        let denoiser = Denoiser::new(&network, &schedule, PredictionType::Epsilon).conditioned(Some(condition.clone()));
+        let found = denoiser.guided(guidance).unwrap().predict(start.clone(), 1.0, schedule.level(1.0)).noise;
+        assert!(error(&host(found), &tensors.values(name).1) < TOLERANCE, "{name}");
     }
 }
 
@@ -205,18 +286,22 @@ fn losses_and_targets_equal_diffusers() {
 fn a_saved_configuration_has_the_published_fields() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("scheduler_config.json");
-    for case in fixtures().cases {
-        let config: SchedulerConfig = serde_json::from_value(case.published.clone()).unwrap();
+    for published in fixtures().published {
+        let config: SchedulerConfig = serde_json::from_value(published.clone()).unwrap();
         config.save(&path).unwrap();
         assert_eq!(SchedulerConfig::load(&path).unwrap(), config);
 
         let saved: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
-        let (mut saved, mut published) =
-            (saved.as_object().unwrap().clone(), case.published.as_object().unwrap().clone());
+        let (mut saved, mut published) = (saved.as_object().unwrap().clone(), published.as_object().unwrap().clone());
         saved.remove("_diffusers_version").unwrap();
         published.remove("_diffusers_version").unwrap();
         // Left out when false: the diffusers releases that the published models name do not have it in every class.
         saved.entry("rescale_betas_zero_snr").or_insert(Value::Bool(false));
-        assert_eq!(saved, published);
+        // Those we leave out have one supported value, which is the published default.
+        for (field, value) in saved {
+            if let Some(expected) = published.get(&field) {
+                assert_eq!(value, *expected, "{field} of {}", config.class.name());
+            }
+        }
     }
 }

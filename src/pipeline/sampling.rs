@@ -70,7 +70,7 @@ pub enum Scheduler {
     #[serde(rename = "dpm++sde", alias = "dpm-solver++sde")]
     #[value(name = "dpm++sde", alias = "dpm-solver++sde")]
     DpmSolverSde,
-    /// UniPC of second order (Zhao et al. 2023).
+    /// A unified predictor-corrector of second order (Zhao et al. 2023).
     #[serde(rename = "unipc")]
     #[value(name = "unipc")]
     UniPc,

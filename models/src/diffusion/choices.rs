@@ -21,7 +21,7 @@ pub enum SchedulerClass {
     /// DPM-Solver++ (Lu et al., arXiv 2211.01095).
     #[serde(rename = "DPMSolverMultistepScheduler")]
     DpmSolver,
-    /// UniPC (Zhao et al., arXiv 2302.04867).
+    /// `UniPC` (Zhao et al., arXiv 2302.04867).
     #[serde(rename = "UniPCMultistepScheduler")]
     UniPc,
     /// Euler's method for rectified flow (Esser et al., arXiv 2403.03206).

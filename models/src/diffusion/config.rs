@@ -55,22 +55,22 @@ pub struct SchedulerConfig {
     pub set_alpha_to_one: bool,
     /// Rescale β so that the last timestep is pure noise (arXiv 2305.08891, algorithm 1).
     pub rescale_betas_zero_snr: bool,
-    /// Euler, Heun, DPM-Solver++, UniPC: space the noise levels as Karras et al. do (arXiv 2206.00364, equation 5).
+    /// Euler, Heun, DPM-Solver++, `UniPC`: space the noise levels as Karras et al. do (arXiv 2206.00364, equation 5).
     pub use_karras_sigmas: bool,
-    /// Euler, DPM-Solver++, UniPC: the noise after the last step.
+    /// Euler, DPM-Solver++, `UniPC`: the noise after the last step.
     pub final_sigmas_type: FinalSigmas,
     /// DPM-Solver++: what its own class integrates.
     pub algorithm_type: AlgorithmType,
-    /// DPM-Solver++, UniPC: 1 or 2.
+    /// DPM-Solver++, `UniPC`: 1 or 2.
     pub solver_order: usize,
-    /// DPM-Solver++ below 15 steps, UniPC: lower the order for the last steps.
+    /// DPM-Solver++ below 15 steps, `UniPC`: lower the order for the last steps.
     pub lower_order_final: bool,
     /// DPM-Solver++: take the last step by Euler's method.
     pub euler_at_final: bool,
     /// DPM-Solver++: leave out the timesteps whose λ, half the logarithm of the signal-to-noise ratio, is below this.
     pub lambda_min_clipped: Option<f64>,
     /// Rectified flow: how far sampling and training move towards noise, σ → shift·σ / (1 + (shift−1)·σ). `flow_shift` in
-    /// the files of DPM-Solver++ and UniPC.
+    /// the files of DPM-Solver++ and `UniPC`.
     pub shift: f64,
 }
 

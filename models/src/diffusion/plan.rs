@@ -7,7 +7,7 @@ use super::{
     BetaSchedule, DiffusionError, FinalSigmas, NoiseLevel, NoiseSchedule, PredictionType, SamplerKind, SchedulerConfig,
 };
 
-/// How far below 1 diffusers' UniPC keeps the first σ of rectified flow, whose λ would be infinite.
+/// How far below 1 diffusers' `UniPC` keeps the first σ of rectified flow, whose λ would be infinite.
 const BELOW_ONE: f64 = 1e-6;
 
 /// One step of a sampler: from one noise level to the next lower one.

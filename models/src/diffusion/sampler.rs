@@ -4,11 +4,12 @@ use std::ops::ControlFlow;
 
 use burn::tensor::Tensor;
 
+use super::error::invalid;
 use super::plan::steps;
 use super::solver::Solver;
 use super::{
-    AlgorithmType, Clip, Denoiser, DiffusionError, Network, NoiseSchedule, SchedulerConfig, Step, TimestepSpacing,
-    VarianceType, ddim,
+    AlgorithmType, Clip, Denoiser, DiffusionError, Network, NoiseLevel, NoiseSchedule, SchedulerConfig, Step,
+    TimestepSpacing, VarianceType, ddim,
 };
 
 /// Which equations a [`Sampler`] follows.
@@ -31,7 +32,7 @@ pub enum SamplerKind {
         /// Without or with noise.
         algorithm: AlgorithmType,
     },
-    /// UniPC of second order.
+    /// `UniPC` of second order.
     UniPc,
     /// Euler's method along a rectified flow.
     FlowEuler,
@@ -79,6 +80,14 @@ impl Sampler {
         let steps = steps(config, schedule, kind, num_inference_steps)?;
         if let SamplerKind::Ddim { eta } = kind {
             ddim::check_eta(&steps, eta)?;
+        }
+        let clean = steps.last().is_some_and(|step| step.next == NoiseLevel::CLEAN);
+        if kind == SamplerKind::UniPc && clean && !config.lower_order_final && config.solver_order > 1 {
+            return Err(invalid(
+                "lower_order_final",
+                false,
+                "true with unipc, unless `final_sigmas_type` is sigma_min",
+            ));
         }
         Ok(Self {
             kind,

@@ -25,7 +25,7 @@ pub struct Solver<'a> {
     next: usize,
     /// Newest first, as many as the next step can use.
     earlier: Vec<Predicted>,
-    /// UniPC: the order of the last step's predictor.
+    /// `UniPC`: the order of the last step's predictor.
     order: usize,
 }
 

@@ -31,7 +31,7 @@ pub(super) fn real_timesteps(config: &SchedulerConfig, steps: usize) -> Result<V
     Ok((0..steps).rev().map(|index| at(index) as f32).collect())
 }
 
-/// The same of DPM-Solver++ and UniPC, which leave out the last value of one step more. `count` of the timesteps are used.
+/// The same of DPM-Solver++ and `UniPC`, which leave out the last value of one step more. `count` of the timesteps are used.
 pub(super) fn multistep_timesteps(
     config: &SchedulerConfig,
     count: usize,

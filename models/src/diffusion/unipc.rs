@@ -1,5 +1,5 @@
-//! UniPC of at most second order with B₂(h) = eʰ − 1 on predicted samples: a predictor, and a corrector that reuses the next
-//! step's prediction (Zhao et al., "UniPC: a unified predictor-corrector framework", arXiv 2302.04867, algorithms 1 and 2).
+//! `UniPC` of at most second order with B₂(h) = eʰ − 1 on predicted samples: a predictor, and a corrector that reuses the
+//! next step's prediction (Zhao et al., arXiv 2302.04867, algorithms 1 and 2).
 
 use burn::tensor::Tensor;
 
