@@ -123,7 +123,13 @@ impl Generate {
                 tracing::warn!("interrupted; finished clips stay in {}", self.output_dir.display());
                 return Ok(Outcome::Interrupted);
             }
-            Err(error @ (GenerateError::Noise { .. } | GenerateError::Sample(SampleError::Sampler(_)))) => {
+            Err(
+                error @ (GenerateError::Noise { .. }
+                | GenerateError::NoCondition
+                | GenerateError::Unconditional
+                | GenerateError::ConditionWidth { .. }
+                | GenerateError::Sample(SampleError::Sampler(_))),
+            ) => {
                 return Err(Failure::usage(error));
             }
             other => other.map_err(Failure::failed)?,

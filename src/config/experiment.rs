@@ -238,6 +238,7 @@ fn blocks(levels: usize, prefix: impl Fn(usize) -> &'static str) -> [Vec<String>
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use nocturne_models::network::NetworkConfig;
     use nocturne_models::unet::UNet2DConfig;
 
     fn unet(assignments: &[&str]) -> UNet2DConfig {
@@ -292,6 +293,21 @@ mod tests {
             .unwrap();
         let model = Experiment::resolve(layers, BackboneKind::UNet2D).unwrap().model;
         assert_eq!(model, BackboneConfig::DiT(DiTConfig { num_layers: 3, ..DiTConfig::default() }));
+    }
+
+    #[test]
+    fn every_published_experiment_is_one_that_works() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("configs");
+        let files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        assert!(files.len() >= 9, "{files:?}");
+        for file in files {
+            let experiment = Experiment::resolve(Layers::default().file(&file).unwrap(), BackboneKind::UNet2D).unwrap();
+            let [frames, bands] = experiment.data.resolution;
+            experiment.model.validate().unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+            experiment.model.check_size([bands, frames]).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+            experiment.train.validate().unwrap();
+            experiment.scheduler.validate().unwrap();
+        }
     }
 
     #[test]

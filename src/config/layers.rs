@@ -148,8 +148,16 @@ impl Layers {
         for (origin, layer) in self.layers {
             overlay(&mut resolved, layer, "", &origin)?;
         }
-        serde_path_to_error::deserialize(resolved)
-            .map_err(|e| invalid(e.path().to_string(), in_words(&e.inner().to_string())))
+        serde_path_to_error::deserialize(resolved).map_err(|e| {
+            let (key, reason) = (e.path().to_string(), e.inner().to_string());
+            // A section of several kinds reads itself, and begins its reason with the field.
+            match reason.split_once(": ") {
+                Some((field, reason)) if !field.contains(char::is_whitespace) => {
+                    invalid(format!("{key}.{field}"), in_words(reason))
+                }
+                _ => invalid(key, in_words(&reason)),
+            }
+        })
     }
 }
 
