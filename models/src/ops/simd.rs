@@ -50,6 +50,8 @@ fn sum_of_block(left: &[f32], right: &[f32], term: impl Fn(f32, f32) -> f32) -> 
     for lane in 0..LANES {
         sums[lane] = (one[lane] + two[lane]) + (three[lane] + four[lane]);
     }
+    // Only hides how the lanes are added up later: seen together, the loop above is compiled to vectors of two values.
+    let mut sums = std::hint::black_box(sums);
     let (left, left_rest) = left_rest.as_chunks::<LANES>();
     let (right, right_rest) = right_rest.as_chunks::<LANES>();
     for (left, right) in left.iter().zip(right) {

@@ -11,6 +11,7 @@ use super::bias_gradient::bias_gradient;
 use super::correlate::{to_coarse, to_fine};
 use super::geometry::{Direction, Geometry};
 use super::weight_gradient::weight_gradient;
+use super::winograd::Filter;
 use crate::ops::primitive::{Contiguous, tensor};
 
 /// Convolution and transposed convolution as one operation with a handwritten gradient.
@@ -26,9 +27,10 @@ pub(in crate::ops) trait Conv1dKernel: Backend {
 }
 
 fn run(g: &Geometry, direction: Direction, input: &[f32], weight: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
-    match direction {
-        Direction::ToCoarse => to_coarse(g, input, weight, bias),
-        Direction::ToFine => to_fine(g, input, weight, bias),
+    match (Filter::new(g, direction), direction) {
+        (Some(filter), _) => filter.run(input, weight, bias),
+        (None, Direction::ToCoarse) => to_coarse(g, input, weight, bias),
+        (None, Direction::ToFine) => to_fine(g, input, weight, bias),
     }
 }
 

@@ -3,20 +3,20 @@
 //!
 //! Every output value is added up alone, from the bias on, over channels and taps in order: it depends on nothing else.
 
-use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use pulp::{Simd, WithSimd, bytemuck};
 use rayon::prelude::*;
 
 use super::geometry::{Geometry, Signal};
-use super::output::{interleave, written};
+use super::interleave::interleave;
 use super::share::share;
 use super::strip::{Terms, VECTORS, correlate, rows_at_once};
 use super::tile::Layout;
+use crate::ops::fresh::{Fresh, fresh};
 
 /// As many tasks of an item keep several threads busy to the end.
-const ENOUGH: usize = 24;
+pub(super) const ENOUGH: usize = 24;
 
 /// # Shapes
 ///
@@ -102,12 +102,14 @@ struct Task<'a> {
     item: usize,
     blocks: Range<usize>,
     start: usize,
-    outputs: Vec<&'a mut [MaybeUninit<f32>]>,
+    outputs: Vec<Fresh<'a>>,
 }
 
 struct Scratch {
     tile: Vec<f32>,
     sums: Vec<f32>,
+    /// The phases of one row in turns.
+    row: Vec<f32>,
 }
 
 impl Correlation {
@@ -122,15 +124,15 @@ impl Correlation {
         let scratch = || Scratch {
             tile: vec![0.0; self.depth * self.layout.pitch()],
             sums: vec![0.0; width * self.phases.len() * self.layout.width],
+            row: vec![0.0; self.phases.len() * self.layout.width],
         };
-        let fill = |output: &mut [MaybeUninit<f32>]| {
+        let (output, ()) = fresh(length, |output| {
             share(self.tasks(&blocks, output), scratch, |scratch, task| {
                 let work = Work { correlation: self, input, blocks: &blocks, weights: &weights, bias, task, scratch };
                 pulp::Arch::new().dispatch(work);
             });
-        };
-        // SAFETY: the tasks' outputs are all of the output, and each task writes its own.
-        unsafe { written(length, fill) }
+        });
+        output
     }
 
     fn blocks(&self, width: usize) -> Vec<Block> {
@@ -167,7 +169,7 @@ impl Correlation {
     }
 
     /// Cuts the output into tiles of some blocks each.
-    fn tasks<'a>(&self, blocks: &[Block], output: &'a mut [MaybeUninit<f32>]) -> Vec<Task<'a>> {
+    fn tasks<'a>(&self, blocks: &[Block], mut output: Fresh<'a>) -> Vec<Task<'a>> {
         /// Fewer output channels are not worth copying the input for.
         const ROWS: usize = 32;
         let Signal { channels, length } = self.output;
@@ -176,7 +178,7 @@ impl Correlation {
         let parts = (ENOUGH / starts.len()).clamp(1, channels.div_ceil(ROWS));
         let blocks_at_once = blocks.len().div_ceil(parts);
         let mut tasks: Vec<Task> = Vec::new();
-        for (item, mut planes) in output.chunks_exact_mut(self.output.values()).enumerate() {
+        for item in 0..self.batch {
             for first in (0..blocks.len()).step_by(blocks_at_once) {
                 let some = first..blocks.len().min(first + blocks_at_once);
                 let rows = blocks[some.end - 1].rows.end - blocks[first].rows.start;
@@ -187,16 +189,12 @@ impl Correlation {
                     start,
                     outputs: Vec::with_capacity(rows),
                 }));
-                for plane in
-                    planes.split_off_mut(..rows * length).expect("the rows of these blocks").chunks_exact_mut(length)
-                {
-                    let mut rest = plane;
+                for _ in 0..rows {
                     let mut begin = 0;
                     for task in &mut tasks[here..] {
                         let end = ((task.start + self.layout.width) * stride - self.skipped).min(length);
-                        let (part, after) = rest.split_at_mut(end - begin);
-                        task.outputs.push(part);
-                        (rest, begin) = (after, end);
+                        task.outputs.push(output.split_off(end - begin));
+                        begin = end;
                     }
                 }
             }
@@ -206,7 +204,7 @@ impl Correlation {
 }
 
 /// How many rows this processor sums at once.
-struct RowsAtOnce;
+pub(super) struct RowsAtOnce;
 
 impl WithSimd for RowsAtOnce {
     type Output = usize;
@@ -236,7 +234,7 @@ impl WithSimd for Work<'_, '_> {
         let packed = weights.len() / blocks.len();
         let first = (task.start * stride).saturating_sub(c.skipped);
         let skipped = first + c.skipped - task.start * stride;
-        let positions = (skipped + task.outputs[0].len()).div_ceil(stride);
+        let positions = (skipped + task.outputs[0].room()).div_ceil(stride);
         let mut outputs = task.outputs.as_mut_slice();
         let mut copied = None;
         for index in task.blocks {
@@ -256,7 +254,9 @@ impl WithSimd for Work<'_, '_> {
             }
             if stride > 1 {
                 for (sums, output) in scratch.sums.chunks_exact(stride * c.layout.width).zip(rows) {
-                    interleave(sums, c.layout.width, skipped, output);
+                    let row = &mut scratch.row[..output.room()];
+                    interleave(sums, c.layout.width, skipped, row);
+                    output.append(row.iter().copied());
                 }
             }
         }
@@ -273,7 +273,7 @@ fn sum_block<S: Simd, const ROWS: usize>(
     bias: Option<&[f32]>,
     positions: usize,
     scratch: &mut Scratch,
-    outputs: &mut [&mut [MaybeUninit<f32>]],
+    outputs: &mut [Fresh],
 ) {
     let bias: [f32; ROWS] = std::array::from_fn(|row| bias.and_then(|bias| bias.get(row)).copied().unwrap_or(0.0));
     let (width, tile) = (c.layout.width, &scratch.tile);
@@ -286,12 +286,11 @@ fn sum_block<S: Simd, const ROWS: usize>(
                 if c.phases.len() > 1 {
                     scratch.sums[(row * c.phases.len() + index) * width + at..][..sums.len()].copy_from_slice(sums);
                 } else if let Some(output) = outputs.get_mut(row) {
-                    let output = &mut output[at..];
                     // The usual length is known when this is compiled.
-                    if let Some(whole) = output.get_mut(..sums.len()) {
-                        whole.write_copy_of_slice(sums);
+                    if output.room() >= sums.len() {
+                        output.append(sums.iter().copied());
                     } else {
-                        output.write_copy_of_slice(&sums[..output.len()]);
+                        output.append(sums[..output.room()].iter().copied());
                     }
                 }
             };

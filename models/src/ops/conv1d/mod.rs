@@ -4,11 +4,14 @@ mod autodiff;
 mod bias_gradient;
 mod correlate;
 mod geometry;
-mod output;
+mod interleave;
 mod share;
 mod strip;
+#[cfg(test)]
+mod tests;
 mod tile;
 mod weight_gradient;
+mod winograd;
 
 pub(super) use autodiff::Conv1dKernel;
 pub(super) use geometry::{Direction, Geometry, Signal};

@@ -55,7 +55,7 @@ pub(super) fn correlate<S: Simd, const ROWS: usize, const V: usize>(
 }
 
 #[inline(always)]
-fn load<S: Simd, const V: usize>(simd: S, values: &[f32]) -> [S::f32s; V] {
+pub(super) fn load<S: Simd, const V: usize>(simd: S, values: &[f32]) -> [S::f32s; V] {
     let (source, _) = S::as_simd_f32s(&values[..V * S::F32_LANES]);
     let mut vectors = [simd.splat_f32s(0.0); V];
     vectors.copy_from_slice(source);

@@ -95,7 +95,7 @@ impl Layout {
 
 /// Every `stride`-th value of `source`.
 #[inline(always)]
-fn take(source: &[f32], stride: usize, target: &mut [f32]) {
+pub(super) fn take(source: &[f32], stride: usize, target: &mut [f32]) {
     match stride {
         1 => target.copy_from_slice(&source[..target.len()]),
         // Constant strides become shuffles of whole vectors.

@@ -1,26 +1,8 @@
-//! Results in memory that nobody sets to zero before.
-
-use std::mem::MaybeUninit;
-
-/// A vector that `fill` writes.
-///
-/// # Safety
-///
-/// `fill` writes every one of the `length` values.
-pub(super) unsafe fn written(length: usize, fill: impl FnOnce(&mut [MaybeUninit<f32>])) -> Vec<f32> {
-    let mut values = Vec::with_capacity(length);
-    fill(&mut values.spare_capacity_mut()[..length]);
-    // SAFETY: the capacity is at least `length`, and as many values have been written.
-    unsafe { values.set_len(length) };
-    values
-}
-
 /// Writes the values of `phases`, rows of `pitch` values, in turns: one of each, then the next of each, without the first
 /// `skipped`, fewer than there are phases.
 #[inline(always)]
-pub(super) fn interleave(phases: &[f32], pitch: usize, skipped: usize, output: &mut [MaybeUninit<f32>]) {
+pub(super) fn interleave(phases: &[f32], pitch: usize, skipped: usize, output: &mut [f32]) {
     match phases.len() / pitch {
-        1 => _ = output.write_copy_of_slice(&phases[..output.len()]),
         // Constant strides become shuffles of whole vectors.
         2 => interleave_each::<2>(phases, pitch, skipped, output),
         4 => interleave_each::<4>(phases, pitch, skipped, output),
@@ -29,7 +11,7 @@ pub(super) fn interleave(phases: &[f32], pitch: usize, skipped: usize, output: &
                 let (first, values) = if phase < skipped { (stride, &values[1..]) } else { (0, values) };
                 let places = output.iter_mut().skip(first + phase - skipped).step_by(stride);
                 for (place, value) in places.zip(values) {
-                    place.write(*value);
+                    *place = *value;
                 }
             }
         }
@@ -37,23 +19,23 @@ pub(super) fn interleave(phases: &[f32], pitch: usize, skipped: usize, output: &
 }
 
 #[inline(always)]
-fn interleave_each<const STRIDE: usize>(phases: &[f32], pitch: usize, skipped: usize, output: &mut [MaybeUninit<f32>]) {
+fn interleave_each<const STRIDE: usize>(phases: &[f32], pitch: usize, skipped: usize, output: &mut [f32]) {
     let value = |index: usize| phases[index % STRIDE * pitch + index / STRIDE];
     let begun = if skipped == 0 { 0 } else { (STRIDE - skipped).min(output.len()) };
     let (before, output) = output.split_at_mut(begun);
     for (index, place) in before.iter_mut().enumerate() {
-        place.write(value(skipped + index));
+        *place = value(skipped + index);
     }
     let first = usize::from(skipped > 0);
     let (whole, rest) = output.as_chunks_mut::<STRIDE>();
     let rows: [&[f32]; STRIDE] = std::array::from_fn(|phase| &phases[phase * pitch + first..][..whole.len()]);
     for (index, places) in whole.iter_mut().enumerate() {
         for (place, row) in places.iter_mut().zip(rows) {
-            place.write(row[index]);
+            *place = row[index];
         }
     }
     let done = (first + whole.len()) * STRIDE;
     for (index, place) in rest.iter_mut().enumerate() {
-        place.write(value(done + index));
+        *place = value(done + index);
     }
 }
