@@ -259,6 +259,7 @@ fn failure(error: JobError) -> Failure {
             | JobError::Latents(EncodeError::Size(_) | EncodeError::Channels(_))
             | JobError::Encodings(_)
             | JobError::Pairing(_)
+            | JobError::Diffusion(_)
             | JobError::Train(
                 TrainError::Config { .. }
                     | TrainError::ConditionWidth { .. }
