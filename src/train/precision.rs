@@ -28,12 +28,20 @@ pub enum Trained<'a, N> {
     Half(N),
 }
 
-impl<'a, N: Module + Network> Trained<'a, N> {
+impl<'a, N: Module> Trained<'a, N> {
     /// Makes the copy that `precision` asks for. It serves one backward pass: the casts are part of its graph.
     pub fn new(network: &'a N, precision: Precision) -> Self {
         match precision {
             Precision::F32 => Self::Full(network),
             Precision::Bf16 => Self::Half(network.clone().map(&mut ToBf16::default())),
+        }
+    }
+
+    /// The network itself or its copy, and the type of its inputs and outputs.
+    pub fn network(&self) -> (&N, DType) {
+        match self {
+            Self::Full(network) => (network, DType::F32),
+            Self::Half(network) => (network, DType::BF16),
         }
     }
 }
