@@ -21,10 +21,10 @@ pub struct Vae {
     /// The mel dataset
     #[arg(long, short, alias = "dataset-name", value_name = "DIR")]
     dataset: Option<PathBuf>,
-    /// The model folder: the autoencoder becomes its `vqvae/`
+    /// The folder of the autoencoder: what `--vae` of other commands takes, and diffusers' `from_pretrained`
     #[arg(long, alias = "hf-checkpoint-dir", value_name = "DIR")]
     output_dir: PathBuf,
-    /// Go on from the newest checkpoint of the model folder
+    /// Go on from the newest checkpoint in `--output-dir`
     #[arg(long)]
     resume: bool,
     /// Start with these weights: a diffusers folder, or a `.ckpt` of latent diffusion
@@ -84,7 +84,7 @@ pub struct Vae {
     /// Samples a second, where the dataset does not say
     #[arg(long, value_name = "N")]
     sample_rate: Option<u32>,
-    /// As published; checkpoints are in `state/` of the model folder
+    /// As published; checkpoints are in `state/` of `--output-dir`
     #[arg(long, value_name = "DIR", hide = true)]
     ldm_checkpoint_dir: Option<PathBuf>,
 }
@@ -92,7 +92,7 @@ pub struct Vae {
 impl Vae {
     pub(super) fn run(self, global: &Global, output: &Output) -> Result<Outcome, Failure> {
         if self.ldm_checkpoint_dir.is_some() {
-            tracing::warn!("`--ldm-checkpoint-dir` is not used: checkpoints are in `state/` of the model folder");
+            tracing::warn!("`--ldm-checkpoint-dir` is not used: checkpoints are in `state/` of `--output-dir`");
         }
         let (experiment, levels) = self.experiment(global)?;
         let dataset = experiment.data.dataset.clone().ok_or_else(|| Failure::arguments("`--dataset` is missing"))?;
@@ -122,7 +122,7 @@ impl Vae {
         let outcome = outcome.map_err(failure)?;
         let (run, report) = (&outcome.run, outcome.run.report);
         let object = json!({
-            "model": self.output_dir,
+            "vae": self.output_dir,
             "steps": report.step,
             "total_steps": report.total_steps,
             "loss": report.loss,
@@ -206,6 +206,12 @@ fn failure(error: TrainVaeError) -> Failure {
         error => error,
     };
     let remedy = match &error {
+        TrainVaeError::Lpips(_) => {
+            Some("torchvision's `vgg16-*.pth` and lpips' `vgg.pth`; without both flags the distance needs no weights")
+        }
+        TrainVaeError::Train(TrainError::Shape { .. }) => {
+            Some("`prepare --resolution` makes mels of another size, `--latent-dims` a network of other levels")
+        }
         TrainVaeError::Train(TrainError::Occupied { .. }) => Some("`--resume` goes on with it"),
         TrainVaeError::Train(TrainError::NotFinite { .. }) => {
             Some("a lower `--learning-rate`; `--resume` goes on from the last checkpoint")
@@ -214,7 +220,7 @@ fn failure(error: TrainVaeError) -> Failure {
     };
     let wrong = match &error {
         TrainVaeError::Train(error) => error.is_in_the_arguments(),
-        TrainVaeError::Codec(_) => false,
+        TrainVaeError::Codec(_) | TrainVaeError::Write { .. } => false,
         _ => true,
     };
     let failure = if wrong { Failure::usage(error) } else { Failure::failed(error) };

@@ -10,7 +10,7 @@ use serde::Serialize;
 use thiserror::Error;
 
 /// At most so many examples are measured: Griffin-Lim is run twice on each.
-const MOST: usize = 8;
+const MOST: usize = 16;
 
 /// Why nothing was measured.
 #[derive(Debug, Error)]

@@ -1,4 +1,4 @@
-//! The job of `nocturne train vae`: a mel dataset in, an autoencoder out, in the place that a model folder has for it.
+//! The job of `nocturne train vae`: a mel dataset in, an autoencoder out, and what it takes from the mels.
 
 use super::Mels;
 use super::codec::{CodecError, CodecReport, measure_codec, reconstructed, view};
@@ -9,16 +9,20 @@ use crate::pipeline::{open_vae, write_vae};
 use crate::representation::{Representation, RepresentationError};
 use crate::train::TrainError;
 use crate::train::batches::Examples;
+use crate::train::course::Report;
 use crate::train::error::BoxError;
-use crate::train::vae::{Callbacks, Outcome, Report, Shown, Training, VaeConfig, train};
+use crate::train::vae::{Callbacks, LossSettings, Outcome, Shown, Training, VaeConfig, train};
 use burn::tensor::Device;
 use nocturne_models::checkpoint::{Checkpoint, CheckpointError};
+use nocturne_models::files::write_atomic;
 use nocturne_models::network::{ConfigError, NetworkConfig, NetworkError};
 use nocturne_models::patch_gan::PatchGan;
 use nocturne_models::perceptual::{Lpips, Perceptual, Spectral};
 use nocturne_models::random::Random;
 use nocturne_models::unet::SampleSize;
 use nocturne_models::vae::{AutoencoderKl, AutoencoderKlConfig, ModelSize, halvings};
+use serde_json::json;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -26,6 +30,8 @@ use thiserror::Error;
 
 /// How many mels are shown before and after.
 const SHOWN: usize = 4;
+/// What the autoencoder takes from mels, beside it.
+const CODEC_REPORT: &str = "reconstruction.json";
 /// How the discriminator's tensors begin in a latent-diffusion checkpoint.
 const DISCRIMINATOR: &str = "state_dict.loss.discriminator.";
 
@@ -52,15 +58,23 @@ pub enum TrainVaeError {
     /// The weights to start with cannot be used.
     #[error(transparent)]
     Start(#[from] NetworkError),
-    /// Weights from a file cannot be used.
-    #[error(transparent)]
-    Weights(#[from] CheckpointError),
+    /// The files of LPIPS cannot be used.
+    #[error("LPIPS: {0}")]
+    Lpips(#[source] CheckpointError),
     /// Training failed.
     #[error(transparent)]
     Train(#[from] TrainError),
     /// The result could not be measured.
     #[error("measuring the result: {0}")]
     Codec(#[from] CodecError),
+    /// What was measured could not be written.
+    #[error("{}: {source}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
 }
 
 /// Levels that follow from the sizes of mels and latents, as in the published sleep-music scripts.
@@ -76,7 +90,7 @@ pub struct LevelsFor {
 
 /// What to train, on what, and where to.
 pub struct TrainVae<'a> {
-    /// The experiment; its `model.sample_size` is set from the dataset.
+    /// The experiment; the size of its `model` is that of the dataset's mels, the scale of the latents is measured.
     pub experiment: &'a VaeExperiment,
     /// Levels other than those of `experiment`.
     pub levels: Option<LevelsFor>,
@@ -84,7 +98,7 @@ pub struct TrainVae<'a> {
     pub resolution: Option<[usize; 2]>,
     /// The mel dataset.
     pub dataset: &'a Path,
-    /// The model folder.
+    /// The folder of the autoencoder, and of its training.
     pub output: &'a Path,
     /// Start with these weights: a folder of diffusers, or a file with the keys of diffusers or of latent diffusion.
     pub from: Option<PathBuf>,
@@ -119,8 +133,10 @@ pub fn train_vae(job: TrainVae<'_>, report: impl FnMut(&Report)) -> Result<VaeOu
         None => experiment.model.clone(),
         Some(levels) => levels.apply(experiment.model.clone(), [frames, bands])?,
     };
-    let model = AutoencoderKlConfig { sample_size: SampleSize::Rectangle([bands, frames]), ..model };
     let (model, network, discriminator) = start(&job, model)?;
+    // What a resumed run must keep does not hold what is measured.
+    let size = SampleSize::Rectangle([bands, frames]);
+    let model = AutoencoderKlConfig { sample_size: size, scaling_factor: 1.0, ..model };
 
     let config = VaeConfig {
         model: model.clone(),
@@ -133,14 +149,12 @@ pub fn train_vae(job: TrainVae<'_>, report: impl FnMut(&Report)) -> Result<VaeOu
         None => mels.clone(),
         Some(count) => Arc::new(First { mels: mels.clone(), count }),
     };
-    config.validate(examples.shape())?;
     let data = DataSettings { dataset: Some(job.dataset.to_owned()), ..experiment.data.with_mel(&made) };
-    let resolved = VaeExperiment { data, model: model.clone(), ..experiment.clone() };
     let callbacks = Callbacks {
         publish: Box::new(|network, scaling_factor| {
             let model = AutoencoderKlConfig { scaling_factor, ..model.clone() };
             write_vae(job.output, &model, network, &mel)?;
-            Ok(write_resolved(job.output, &resolved)?)
+            Ok(write_resolved(job.output, &VaeExperiment { data: data.clone(), model, ..experiment.clone() })?)
         }),
         show: Box::new(|network, indices| show(network, mels.dataset(), indices, &representation, job.device)),
         report: Box::new(report),
@@ -149,7 +163,7 @@ pub fn train_vae(job: TrainVae<'_>, report: impl FnMut(&Report)) -> Result<VaeOu
         config: &config,
         network,
         discriminator,
-        perceptual: perceptual(experiment, job.device)?,
+        perceptual: perceptual(&experiment.loss, job.device)?,
         examples,
         output: job.output,
         resume: job.resume,
@@ -161,7 +175,11 @@ pub fn train_vae(job: TrainVae<'_>, report: impl FnMut(&Report)) -> Result<VaeOu
         None
     } else {
         let (shown, held_out) = (run.split.shown(), !run.split.validation.is_empty());
-        Some(measure_codec(&run.network, &representation, mels.dataset(), shown, held_out, job.device)?)
+        let report = measure_codec(&run.network, &representation, mels.dataset(), shown, held_out, job.device)?;
+        let path = job.output.join(CODEC_REPORT);
+        let text = format!("{:#}\n", json!(report));
+        write_atomic(&path, text.as_bytes()).map_err(|source| TrainVaeError::Write { path, source })?;
+        Some(report)
     };
     Ok(VaeOutcome { run, codec })
 }
@@ -193,28 +211,28 @@ fn start(
             Ok((model, network, fresh()?))
         }
         Some(folder) if folder.is_dir() => {
-            let (config, network) = open_vae(folder, device)?;
-            Ok((AutoencoderKlConfig { sample_size: model.sample_size, ..config }, network, fresh()?))
+            let (model, network) = open_vae(folder, device)?;
+            Ok((model, network, fresh()?))
         }
         Some(file) => {
             model.validate()?;
-            let checkpoint = Checkpoint::open(file)?;
+            let checkpoint = Checkpoint::open(file).map_err(NetworkError::from)?;
             let played = checkpoint.names().any(|name| name.starts_with(DISCRIMINATOR));
-            let discriminator = if played { judge.load(checkpoint.clone(), device)? } else { fresh()? };
-            let network = model.load(checkpoint, device)?;
+            let discriminator =
+                if played { judge.load(checkpoint.clone(), device).map_err(NetworkError::from)? } else { fresh()? };
+            let network = model.load(checkpoint, device).map_err(NetworkError::from)?;
             Ok((model, network, discriminator))
         }
     }
 }
 
 /// LPIPS where there are weights for it.
-fn perceptual(experiment: &VaeExperiment, device: &Device) -> Result<Perceptual, CheckpointError> {
-    match (&experiment.loss.vgg_weights, &experiment.loss.lpips_weights) {
-        (Some(vgg), Some(linear)) => {
-            Ok(Perceptual::Lpips(Lpips::load(Checkpoint::open(vgg)?, Checkpoint::open(linear)?, device)?))
-        }
-        _ => Ok(Perceptual::Spectral(Box::new(Spectral::new(device)))),
-    }
+fn perceptual(loss: &LossSettings, device: &Device) -> Result<Perceptual, TrainVaeError> {
+    let (Some(vgg), Some(linear)) = (&loss.vgg_weights, &loss.lpips_weights) else {
+        return Ok(Perceptual::Spectral(Box::new(Spectral::new(device))));
+    };
+    let open = || Lpips::load(Checkpoint::open(vgg)?, Checkpoint::open(linear)?, device);
+    Ok(Perceptual::Lpips(open().map_err(TrainVaeError::Lpips)?))
 }
 
 /// The same mels before and after the autoencoder, spread over those that may be shown.

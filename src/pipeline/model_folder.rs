@@ -193,14 +193,14 @@ pub fn open_vae(path: &Path, device: &Device) -> Result<(AutoencoderKlConfig, Au
     network::open(if inside.is_dir() { &inside } else { path }, device)
 }
 
-/// Writes an autoencoder where a model folder has it, and the mel that it is for: what a model on its latents starts from.
+/// Writes an autoencoder by itself, for [`open_vae`] and for diffusers, and beside it the mel that it is for.
 pub fn write_vae(
     path: &Path,
     config: &AutoencoderKlConfig,
     network: &AutoencoderKl,
     mel: &RepresentationConfig,
 ) -> Result<(), ModelFolderError> {
-    network::save(config, network, &path.join(VAE))?;
+    network::save(config, network, path)?;
     let folder = path.join("mel");
     std::fs::create_dir_all(&folder).map_err(|source| ModelFolderError::Write { path: folder.clone(), source })?;
     write_text(&folder.join("mel_config.json"), &mel.to_json())

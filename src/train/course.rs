@@ -23,6 +23,27 @@ pub struct Course {
     checkpoint: Option<(u64, PathBuf)>,
 }
 
+/// Where a run is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Report {
+    /// Optimiser steps taken, those before a resumption included.
+    pub step: u64,
+    /// Optimiser steps of the whole run.
+    pub total_steps: u64,
+    /// Mean training loss of the last log entry.
+    pub loss: Option<f64>,
+    /// Median of the warm steps.
+    pub seconds_per_step: Option<f64>,
+}
+
+/// A number by parts: an array in the JSONL log, `name/part` in TensorBoard.
+pub struct Series {
+    /// What is measured.
+    pub name: &'static str,
+    /// The parts in their order, with the number of each that has one.
+    pub parts: Vec<(String, Option<f64>)>,
+}
+
 /// What is to be done after a step.
 #[derive(Clone, Copy, Debug)]
 pub struct Due {
@@ -58,7 +79,7 @@ impl Due {
 
 impl Course {
     /// Opens a model folder. Where it holds a checkpoint and the run is to be resumed, `load` is given that, and the fields
-    /// of `config` that begin with one of `kept` must be as they were.
+    /// of `config` that begin with one of `kept` must be as they were; other changes are told.
     pub fn open<M: Default + DeserializeOwned>(
         output: &Path,
         config: Value,
@@ -96,27 +117,41 @@ impl Course {
         TrainError::NotFinite { step, files, checkpoint: self.checkpoint.as_ref().map(|(_, path)| path.clone()) }
     }
 
-    /// Logs numbers, those that there are.
-    pub fn log(&mut self, step: u64, numbers: &[(&str, Option<f64>)]) -> Result<(), TrainError> {
+    /// Logs numbers, those that there are, and perhaps a series of them.
+    pub fn log(
+        &mut self,
+        step: u64,
+        numbers: &[(&str, Option<f64>)],
+        series: Option<Series>,
+    ) -> Result<(), TrainError> {
         let mut entry = Map::from_iter([("step".to_owned(), json!(step))]);
-        let mut write = |log: &mut Log| {
+        let write = |log: &mut Log| {
             for (name, value) in numbers {
                 entry.insert((*name).to_owned(), json!(value));
                 if let Some(value) = value {
                     log.scalar(step, name, *value as f32)?;
                 }
             }
+            if let Some(Series { name, parts }) = series {
+                for (part, value) in &parts {
+                    if let Some(value) = value {
+                        log.scalar(step, &format!("{name}/{part}"), *value as f32)?;
+                    }
+                }
+                entry.insert(name.to_owned(), parts.into_iter().map(|(_, value)| json!(value)).collect());
+            }
             log.line(&entry)
         };
         write(&mut self.log).map_err(TrainError::io(&self.output.join("logs")))
     }
 
-    /// Writes samples of one kind into `samples/step-N/kind/` and the log.
-    pub fn samples(&mut self, step: u64, kind: &str, samples: &[Sample]) -> Result<(), TrainError> {
-        let folder = self.output.join("samples").join(format!("step-{step}")).join(kind);
+    /// Writes samples into `samples/step-N/`, or a folder in it for those of one `kind`, and the log.
+    pub fn samples(&mut self, step: u64, kind: Option<&str>, samples: &[Sample]) -> Result<(), TrainError> {
+        let mut folder = self.output.join("samples").join(format!("step-{step}"));
+        folder.extend(kind);
         write_samples(&folder, samples).map_err(TrainError::io(&folder))?;
         for (index, sample) in samples.iter().enumerate() {
-            let written = self.log.sample(step, &format!("{kind}/{index}"), sample);
+            let written = self.log.sample(step, &format!("{}/{index}", kind.unwrap_or("samples")), sample);
             written.map_err(TrainError::io(&self.output.join("logs")))?;
         }
         Ok(())
@@ -136,13 +171,7 @@ impl Course {
     }
 }
 
-/// A resumed run keeps what its checkpoint is made for; other changes are told.
-pub(super) fn check_unchanged(
-    checkpoint: &Path,
-    saved: &Value,
-    configured: &Value,
-    kept: &[&str],
-) -> Result<(), TrainError> {
+fn check_unchanged(checkpoint: &Path, saved: &Value, configured: &Value, kept: &[&str]) -> Result<(), TrainError> {
     for difference in differences(saved, configured) {
         let (saved, configured) = (difference.first.to_string(), difference.second.to_string());
         let field = difference.field;

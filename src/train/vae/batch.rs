@@ -1,3 +1,5 @@
+//! What one forward pass of an autoencoder is given.
+
 use std::ops::Range;
 
 use nocturne_models::random::Random;

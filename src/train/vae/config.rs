@@ -1,3 +1,5 @@
+//! The configuration of an autoencoder's training. Field names are those of the published scripts and files.
+
 use std::path::PathBuf;
 
 use nocturne_models::network::NetworkConfig;
@@ -125,6 +127,10 @@ impl VaeConfig {
         self.train.validate()?;
         self.loss.validate()?;
         self.model.validate()?;
+        if self.max_samples == Some(0) {
+            let (found, expected) = ("0".to_owned(), "1 or more".to_owned());
+            return Err(TrainError::Config { field: "max_samples", found, expected });
+        }
         let [channels, mels, frames] = shape;
         let (taken, given) = (self.model.in_channels, self.model.out_channels);
         let misshapen = |expected| TrainError::Shape { found: shape, expected };

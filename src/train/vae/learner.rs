@@ -167,3 +167,142 @@ impl VaeLearner {
         self.average.as_mut().map_or(Ok(()), |average| average.load(folder, self.autoencoder.network()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::collections::BTreeMap;
+
+    use burn::tensor::Device;
+    use nocturne_models::network::NetworkConfig;
+    use nocturne_models::perceptual::Spectral;
+    use nocturne_models::random::Random;
+    use nocturne_models::vae::AutoencoderKlConfig;
+
+    use super::*;
+    use crate::train::gradients::Named;
+    use crate::train::optimised::values;
+    use crate::train::vae::train_settings;
+
+    const SIZE: usize = 16;
+    const ITEMS: usize = 2;
+    const LATENT: [usize; 4] = [ITEMS, 2, SIZE / 2, SIZE / 2];
+
+    fn learner(loss: &LossSettings) -> VaeLearner {
+        let device = Device::flex();
+        let model = AutoencoderKlConfig {
+            in_channels: 1,
+            out_channels: 1,
+            latent_channels: LATENT[1],
+            norm_num_groups: 2,
+            ..AutoencoderKlConfig::default()
+        };
+        let network = model.with_channels(vec![4, 8]).init(&device, &mut Random::new(1, "weights", 0)).unwrap();
+        let discriminator = loss.discriminator(1).init(&device, &mut Random::new(1, "judge", 0)).unwrap();
+        let perceptual = Perceptual::Spectral(Box::new(Spectral::new(&device)));
+        let settings = TrainSettings { learning_rate: 1e-3, ..train_settings() };
+        VaeLearner::new(network, discriminator, perceptual, loss, &settings, 10)
+    }
+
+    fn loss() -> LossSettings {
+        // A divergence that weighs as much as the rest, so that leaving it out would show.
+        LossSettings { kl_weight: 1.0, disc_start: 1, disc_ndf: 4, disc_num_layers: 1, ..LossSettings::default() }
+    }
+
+    fn pictures() -> Pictures {
+        let size = ITEMS * SIZE * SIZE;
+        Pictures {
+            shape: [ITEMS, 1, SIZE, SIZE],
+            samples: Random::new(2, "mels", 0).normal(size).into_iter().map(|value| (0.5 * value).tanh()).collect(),
+            latent_shape: LATENT,
+            noise: Random::new(2, "noise", 0).normal(LATENT.iter().product()),
+            files: vec!["a.wav".to_owned(); ITEMS],
+        }
+    }
+
+    fn host(named: Named) -> BTreeMap<String, Vec<f32>> {
+        named.into_iter().map(|(name, values)| (name, values.into_data().iter::<f32>().collect())).collect()
+    }
+
+    #[track_caller]
+    fn compare(found: Named, expected: Named) {
+        let (found, expected) = (host(found), host(expected));
+        assert!(found.keys().eq(expected.keys()), "{:?} and {:?}", found.keys(), expected.keys());
+        for (name, expected) in &expected {
+            let most = expected.iter().fold(0.0_f32, |most, value| most.max(value.abs()));
+            let far = found[name].iter().zip(expected).fold(0.0_f32, |far, (a, b)| far.max((a - b).abs()));
+            assert!(far <= 1e-3 * most + 1e-5, "{name}: off by {far} of {most}");
+        }
+    }
+
+    fn gradients<N: Module>(network: &N, loss: &Tensor<1>) -> Named {
+        let mut found = Named::new();
+        parameters::take_gradients(network, &mut loss.backward(), |name, gradient| {
+            found.insert(name.to_owned(), gradient);
+        });
+        found
+    }
+
+    /// The published form: one graph from the pictures to every loss, passed backward for each norm, and the reconstructions
+    /// as constants for the discriminator. What either learns from the other's loss would be missing or too much here.
+    #[test]
+    fn gradients_are_those_of_the_published_losses() {
+        let settings = loss();
+        let learner = learner(&settings);
+        let (mut of_autoencoder, mut of_discriminator) = (Accumulator::default(), Accumulator::default());
+        let measured = learner.learn(pictures(), true, &mut of_autoencoder, &mut of_discriminator);
+        let measured: Vec<f32> = measured.into_iter().map(Tensor::into_scalar::<f32>).collect();
+
+        let (network, judge) = (learner.autoencoder.network(), learner.discriminator.network());
+        let Pictures { shape, samples, latent_shape, noise, .. } = pictures();
+        let device = device(network);
+        let (original, noise) = (tensor(samples, shape, &device), tensor(noise, latent_shape, &device));
+        let forward = || {
+            let posterior = network.encode(original.clone());
+            let made = network.decode(posterior.sample(noise.clone()));
+            let pixels = (made.clone() - original.clone()).abs().sum() / ITEMS as f64;
+            let distance = learner.perceptual.distance(made.clone(), original.clone()).mean();
+            let reconstructing = pixels + distance * (SIZE * SIZE) as f64;
+            let fooling = -judge.forward(made.clone()).mean();
+            (made, reconstructing, fooling, posterior.kl().sum() / ITEMS as f64)
+        };
+        let norm = |loss: Tensor<1>| {
+            let last = network.decoder.conv_out.weight.val().grad(&loss.backward()).unwrap();
+            f64::from(last.square().sum().sqrt().into_scalar::<f32>())
+        };
+        let weight = norm(forward().1) / (norm(forward().2) + 1e-4) * settings.disc_weight;
+        assert!((f64::from(measured[6]) - weight).abs() < 1e-4 * weight, "{} is not {weight}", measured[6]);
+
+        let (_, reconstructing, fooling, kl) = forward();
+        let expected = gradients(network, &(reconstructing + kl + fooling * weight));
+        compare(of_autoencoder.average(), expected);
+
+        let made = forward().0.detach();
+        let [of_real, of_made] = [original.clone(), made].map(|picture| judge.forward(picture));
+        let hinge = ((-of_real + 1.0).clamp_min(0.0).mean() + (of_made + 1.0).clamp_min(0.0).mean()) / 2.0;
+        compare(of_discriminator.average(), gradients(judge, &hinge));
+
+        let (_, reconstructing, fooling, kl) = forward();
+        let expected = [(reconstructing + kl.clone()), kl, fooling, hinge].map(Tensor::into_scalar::<f32>);
+        for (found, expected) in [measured[0], measured[3], measured[4], measured[5]].into_iter().zip(expected) {
+            assert!((found - expected).abs() < 1e-4 * expected.abs(), "{found} is not {expected}");
+        }
+    }
+
+    #[test]
+    fn the_discriminator_rests_until_its_step() {
+        let (mut learner, mut alone) = (learner(&loss()), learner(&LossSettings { disc_factor: 0.0, ..loss() }));
+        let judge = |learner: &VaeLearner| host(values(learner.discriminator.network()));
+        let weights = |learner: &VaeLearner| host(values(learner.autoencoder.network()));
+        let first = judge(&learner);
+        assert_eq!(learner.step(|| Ok(pictures())).unwrap().values[0].len(), 4);
+        alone.step(|| Ok(pictures())).unwrap();
+        assert!(judge(&learner) == first, "the discriminator moved before its step");
+        assert!(weights(&learner) == weights(&alone), "the discriminator was listened to before its step");
+        assert_eq!(learner.step(|| Ok(pictures())).unwrap().values[0].len(), 7);
+        alone.step(|| Ok(pictures())).unwrap();
+        let now = judge(&learner);
+        assert!(now.iter().all(|(name, values)| *values != first[name]), "a layer of the discriminator rests");
+        assert!(weights(&learner) != weights(&alone), "the discriminator is not listened to");
+    }
+}

@@ -1,3 +1,5 @@
+//! What an autoencoder is trained for.
+
 use burn::nn::conv::Conv2d;
 use burn::tensor::Tensor;
 use nocturne_models::ops::conv2d;

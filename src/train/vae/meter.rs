@@ -1,3 +1,5 @@
+//! What is measured between two log entries. Values stay on the device until they are wanted.
+
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 

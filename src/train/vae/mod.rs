@@ -13,4 +13,4 @@ pub mod run;
 pub mod scale;
 
 pub use config::{LossSettings, VaeConfig, train_settings};
-pub use run::{Callbacks, Outcome, Report, Shown, Training, train};
+pub use run::{Callbacks, Outcome, Shown, Training, train};

@@ -20,7 +20,7 @@ use super::meter::{Pending, VaeMeter};
 use super::scale::latent_scale;
 use crate::train::TrainError;
 use crate::train::batches::{Batches, Examples, Sequence};
-use crate::train::course::{Course, Due};
+use crate::train::course::{Course, Due, Report};
 use crate::train::error::BoxError;
 use crate::train::learner::{device, tensor};
 use crate::train::samples::Sample;
@@ -78,19 +78,6 @@ pub struct Callbacks<'a> {
     pub report: Box<dyn FnMut(&Report) + 'a>,
 }
 
-/// Where a run is.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Report {
-    /// Optimiser steps taken, those before a resumption included.
-    pub step: u64,
-    /// Optimiser steps of the whole run.
-    pub total_steps: u64,
-    /// Mean training loss of the last log entry, without the discriminator's part.
-    pub loss: Option<f64>,
-    /// Median of the warm steps.
-    pub seconds_per_step: Option<f64>,
-}
-
 /// How a run ended.
 pub struct Outcome {
     /// Where it is.
@@ -145,11 +132,11 @@ impl<'a> Run<'a> {
         let Training { config, network, discriminator, perceptual, examples, output, resume, stop, callbacks } =
             training;
         let (settings, loss) = (&config.train, &config.loss);
+        let shape @ [_, mels, frames] = examples.shape();
+        config.validate(shape)?;
         if examples.is_empty() {
             return Err(TrainError::NoExamples);
         }
-        let shape @ [_, mels, frames] = examples.shape();
-        config.validate(shape)?;
         perceptual.check_shape(shape)?;
         let split = by_source(&*examples, settings.validation_fraction, settings.seed);
         let total_steps = settings.total_steps(split.train.len());
@@ -246,7 +233,7 @@ impl<'a> Run<'a> {
             ("epoch", Some(epoch)),
             ("seconds_per_step", self.times.last()),
         ]);
-        self.course.log(self.progress.step, &numbers)
+        self.course.log(self.progress.step, &numbers, None)
     }
 
     /// The loss on held-out recordings, of their likeliest latents and without the discriminator.
@@ -270,7 +257,7 @@ impl<'a> Run<'a> {
         }
         self.validation_loss = Some(sum / count);
         self.progress.validation_loss = self.validation_loss;
-        self.course.log(self.progress.step, &[("validation_loss", self.validation_loss)])
+        self.course.log(self.progress.step, &[("validation_loss", self.validation_loss)], None)
     }
 
     fn show(&mut self) -> Result<(), TrainError> {
@@ -278,8 +265,8 @@ impl<'a> Run<'a> {
         let failed = |source| TrainError::Callback { task: "sampling", step, source };
         let Shown { originals, reconstructions } =
             (self.callbacks.show)(&self.learner.published(), self.split.shown()).map_err(failed)?;
-        self.course.samples(step, "original", &originals)?;
-        self.course.samples(step, "reconstruction", &reconstructions)
+        self.course.samples(step, Some("original"), &originals)?;
+        self.course.samples(step, Some("reconstruction"), &reconstructions)
     }
 
     fn save(&mut self) -> Result<(), TrainError> {
