@@ -259,7 +259,7 @@ mod tests {
         };
         let log = RepresentationConfig::bigvgan("bigvgan_base_22khz_80band", 16).unwrap();
         // Of either, the loudest band of a tone stays the loudest, and its level within a few decibels.
-        for (config, decibels) in [(image, 40.0), (log, 59.1218)] {
+        for (config, decibels) in [(image, 40.0), (log, 59.1201)] {
             let representation = Representation::new(&config).unwrap();
             let [bands, frames] = representation.shape();
             assert!((representation.decibels_per_unit() - decibels).abs() < 1e-3);

@@ -79,6 +79,7 @@ pub struct Callbacks<'a> {
 }
 
 /// How a run ended.
+#[derive(Debug)]
 pub struct Outcome {
     /// Where it is.
     pub report: Report,
