@@ -2,7 +2,8 @@
 //! standard input and prints the seconds it took, so that the script can alternate it with the reference.
 //!
 //! `unet_bench forward` is the published network of 113.7 million parameters on one 256 × 256 mel; `unet_bench step` is
-//! one optimiser step of quickstart's network: forward, backward, clipping, `AdamW`.
+//! one optimiser step of quickstart's network: forward, backward, clipping, `AdamW`. `unet_bench published` is such a step
+//! of the network and the mel of `forward`, `unet_bench checkpointed` the same with gradient checkpointing.
 #![allow(clippy::print_stdout)]
 
 use std::error::Error;
@@ -22,9 +23,9 @@ use serde_json::json;
 
 fn main() -> Result<(), Box<dyn Error>> {
     nocturne::memory::keep_freed();
-    let task = std::env::args().nth(1).ok_or("expected forward or step")?;
+    let task = std::env::args().nth(1).ok_or("expected forward, step, published or checkpointed")?;
     let (mut experiment, shape) = match task.as_str() {
-        "forward" => (Experiment::default(), [1, 1, 256, 256]),
+        "forward" | "published" | "checkpointed" => (Experiment::default(), [1, 1, 256, 256]),
         "step" => {
             let layers = Layers::default().built_in(CONFIGURATION)?;
             let experiment = Experiment::resolve(layers, BackboneKind::UNet2D)?;
@@ -36,6 +37,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     // The reference keeps no average of the weights.
     experiment.train.use_ema = false;
+    experiment.train.gradient_checkpointing = task == "checkpointed";
     experiment.model.set_channels(1);
 
     let device = Device::flex();
@@ -43,6 +45,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let count = shape.iter().product();
     let (samples, noise) = (random.normal(count), random.normal(count));
     let network = experiment.model.init(&device, &mut random)?;
+    let network = network.gradient_checkpointing(experiment.train.gradient_checkpointing);
     let parameters = experiment.model.parameter_count()?;
     let said =
         json!({ "model": experiment.model, "train": experiment.train, "shape": shape, "parameters": parameters });

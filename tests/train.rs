@@ -131,6 +131,23 @@ fn a_resumed_run_equals_an_uninterrupted_one_bit_for_bit() {
 }
 
 #[test]
+fn gradient_checkpointing_trains_the_same_bit_for_bit() {
+    for mixed_precision in [Precision::F32, Precision::Bf16] {
+        let (plain, again) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let settings = TrainSettings { mixed_precision, max_training_num_steps: Some(6), ..settings() };
+        run(&config(settings.clone()), Stripes::new(5), plain.path(), false, None).unwrap();
+        let config = config(TrainSettings { gradient_checkpointing: true, ..settings });
+        run(&config, Stripes::new(5), again.path(), false, Some(3)).unwrap();
+        run(&config, Stripes::new(5), again.path(), true, None).unwrap();
+        for file in STATE_FILES {
+            let read = |output: &Path| std::fs::read(output.join("state/step-6").join(file)).unwrap();
+            assert!(read(plain.path()) == read(again.path()), "{mixed_precision:?}: {file} differs");
+        }
+        assert_eq!(log(plain.path()), log(again.path()));
+    }
+}
+
+#[test]
 fn work_after_the_last_checkpoint_is_done_again_without_duplicates() {
     let (whole, killed) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let config = config(settings());

@@ -215,6 +215,19 @@ pub enum Backbone {
     DiT(DiT),
 }
 
+impl Backbone {
+    /// The same, with or without gradient checkpointing: backward makes activations again, block by block, instead of
+    /// finding them kept. Without autodiff it changes nothing.
+    #[must_use]
+    pub fn gradient_checkpointing(self, on: bool) -> Self {
+        match self {
+            Self::UNet2D(network) => Self::UNet2D(network.gradient_checkpointing(on)),
+            Self::UNet2DCondition(network) => Self::UNet2DCondition(network.gradient_checkpointing(on)),
+            Self::DiT(network) => Self::DiT(network.gradient_checkpointing(on)),
+        }
+    }
+}
+
 impl Network for Backbone {
     fn forward(&self, sample: Tensor<4>, timesteps: Tensor<1>, condition: Option<&Condition>) -> Tensor<4> {
         each!(self, network => Network::forward(network, sample, timesteps, condition))

@@ -18,6 +18,7 @@ pub mod parameters;
 pub mod patch_gan;
 pub mod perceptual;
 pub mod random;
+pub mod recompute;
 pub mod t5;
 pub mod unet;
 pub mod unet_condition;

@@ -97,6 +97,7 @@ fn guard_all() {
         ops::anti_aliased_snake(x, alpha.clone(), alpha.clone(), filter.clone(), filter.clone())
     };
     guard("anti-aliased snake", 4.0, [2, 64, 2048], &(), |(), x| snake(x, &filter), |(), x| snake(x, &longer));
+    guard_transformer(&device);
 
     guard(
         "attention",
@@ -110,5 +111,47 @@ fn guard_all() {
             let attended = module::attention(query, key, value, None, None, AttentionModuleOptions::default());
             attended.swap_dims(1, 2).reshape([1, 512, 256])
         },
+    );
+}
+
+/// What stands around attention and linear layers, each eight times in a row.
+fn guard_transformer(device: &Device) {
+    let normal = |name: [usize; 2]| Tensor::<2>::random(name, Distribution::Normal(0.0, 1.0), device);
+    let (scale, shift) = (normal([2, 512]), normal([2, 512]));
+
+    let ours = |x: Tensor<3>| ops::gated_sum(x.clone(), scale.clone(), x);
+    let plain = |x: Tensor<3>| x.clone() + scale.clone().unsqueeze_dim::<3>(1) * x;
+    guard("gated sum", 1.0, [2, 256, 512], &(), |(), x| eight(ours, x), |(), x| eight(plain, x));
+
+    let ours = |x| ops::modulated_layer_norm(x, scale.clone(), shift.clone(), 1e-6);
+    let plain = |x: Tensor<3>| {
+        let centred = x.clone() - x.mean_dim(2);
+        let normalised = centred.clone() / (centred.square().mean_dim(2) + 1e-6).sqrt();
+        normalised * scale.clone().unsqueeze_dim(1) + shift.clone().unsqueeze_dim(1)
+    };
+    guard("modulated layer norm", 1.0, [2, 256, 512], &(), |(), x| eight(ours, x), |(), x| eight(plain, x));
+
+    let table = normal([256, 64]);
+    let ours = |x| ops::rotary(x, table.clone());
+    let plain = |x: Tensor<3>| {
+        let heads: Tensor<4> = x.reshape([2, 256, 8, 64]);
+        let part = |start| table.clone().narrow(1, start, 32).reshape([1, 256, 1, 32]);
+        let (cosine, sine) = (part(0), part(32));
+        let (first, second) = (heads.clone().narrow(3, 0, 32), heads.narrow(3, 32, 32));
+        let ahead = first.clone() * cosine.clone() - second.clone() * sine.clone();
+        Tensor::cat(vec![ahead, second * cosine + first * sine], 3).reshape([2, 256, 512])
+    };
+    guard("rotary", 1.0, [2, 256, 512], &(), |(), x| eight(ours, x), |(), x| eight(plain, x));
+
+    // Halves its input: one after the other would end soon.
+    let both = |x: Tensor<3>| Tensor::cat(vec![x.clone(), x], 2);
+    let plain = |x: Tensor<3>| silu(x.clone().narrow(2, 0, 512)) * x.narrow(2, 512, 512);
+    guard(
+        "SwiGLU",
+        1.0,
+        [2, 256, 1024],
+        &(),
+        |(), x| eight(|x| both(ops::swiglu(x)), x),
+        |(), x| eight(|x| both(plain(x)), x),
     );
 }

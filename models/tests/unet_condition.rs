@@ -211,6 +211,35 @@ fn an_item_of_a_padded_batch_equals_the_item_alone() {
     }
 }
 
+/// As in diffusers: the scores of hidden tokens are lowered, all by the same, which softmax does not see where they are all
+/// hidden.
+#[test]
+fn an_item_whose_tokens_are_all_hidden_sees_them_all() {
+    let device = Device::flex();
+    let simple = UNet2DConditionConfig {
+        down_block_types: names(&["SimpleCrossAttnDownBlock2D", "CrossAttnDownBlock2D"]),
+        up_block_types: names(&["CrossAttnUpBlock2D", "SimpleCrossAttnUpBlock2D"]),
+        only_cross_attention: PerLevel::One(true),
+        ..small()
+    };
+    for config in [small(), simple] {
+        let unet = config.init(&device, &mut Random::new(1, "init", 0)).unwrap();
+        let sample = drawn::<4>(2, [2, 1, 8, 12], &device);
+        let timesteps = Tensor::<1>::from_floats([10.0, 500.0], &device);
+        let encodings = drawn::<3>(3, [2, 5, 12], &device);
+        let output = |mask: Option<[[f32; 5]; 2]>| {
+            let mask = mask.map(|mask| Tensor::from_floats(mask, &device));
+            host(&unet.forward(sample.clone(), timesteps.clone(), &Condition { encodings: encodings.clone(), mask }))
+        };
+        let (hidden, seen) = (output(Some([[0.0; 5]; 2])), output(None));
+        // A score of −10000 is rounded to a thousandth.
+        let error = relative_error(&hidden, &seen);
+        assert!(error < 1e-3, "{error:e}");
+        let first = output(Some([[1.0, 0.0, 0.0, 0.0, 0.0]; 2]));
+        assert!(relative_error(&first, &seen) > 1e-3, "what is hidden matters");
+    }
+}
+
 #[test]
 fn a_sample_has_the_same_bits_alone_and_in_a_batch() {
     let device = Device::flex();

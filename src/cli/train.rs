@@ -124,6 +124,9 @@ struct Denoiser {
     /// no, or bf16 on CUDA
     #[arg(long, value_name = "NAME")]
     mixed_precision: Option<String>,
+    /// Less memory for a third more time: activations are made again in backward, not kept: true or false
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", value_parser = published_bool)]
+    gradient_checkpointing: Option<bool>,
     /// Timesteps of the noise schedule
     #[arg(long, value_name = "N")]
     num_train_steps: Option<usize>,
@@ -172,6 +175,7 @@ impl Denoiser {
                 .flag("train.ema_power", self.ema_power)
                 .flag("train.ema_max_decay", self.ema_max_decay)
                 .flag("train.mixed_precision", self.mixed_precision)
+                .flag("train.gradient_checkpointing", self.gradient_checkpointing)
                 .flag("scheduler.num_train_timesteps", self.num_train_steps)
                 .flag("sampling.num_inference_steps", self.num_inference_steps)
         })?;

@@ -122,6 +122,9 @@ pub struct TrainSettings {
     pub logit_std: f64,
     /// `no`, or `bf16` on CUDA: `no`.
     pub mixed_precision: Precision,
+    /// Make the activations of each block again in backward, instead of keeping them: false. Takes a third more time and far
+    /// less memory, and trains the same.
+    pub gradient_checkpointing: bool,
     /// Share of the items that are trained without their condition, for classifier-free guidance (Ho and Salimans, arXiv
     /// 2207.12598): 0.1.
     pub condition_dropout: f64,
@@ -164,6 +167,7 @@ impl Default for TrainSettings {
             logit_mean: 0.0,
             logit_std: 1.0,
             mixed_precision: Precision::F32,
+            gradient_checkpointing: false,
             condition_dropout: 0.1,
             validation_fraction: 0.05,
             log_steps: 10,

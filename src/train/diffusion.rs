@@ -114,6 +114,7 @@ impl<'a> Run<'a> {
         }
         let timesteps = settings.timesteps(&config.scheduler)?;
         let total_steps = settings.total_steps(split.train.len());
+        let network = network.gradient_checkpointing(settings.gradient_checkpointing);
         let mut learner = Learner::new(network, &config.scheduler, settings, total_steps)?;
 
         let load = |path: &Path, progress: &Progress| learner.load(path, progress.step);

@@ -2,6 +2,7 @@
 
 mod attention;
 mod embedding;
+mod layer;
 mod resample;
 mod resnet;
 
@@ -9,6 +10,7 @@ pub use attention::Attention;
 pub(crate) use attention::AttentionSettings;
 pub use embedding::TimestepEmbedding;
 pub(crate) use embedding::sinusoids;
+pub(crate) use layer::Layer;
 pub use resample::{Downsample, Upsample};
 pub use resnet::{Resample, ResnetBlock};
 pub(crate) use resnet::{ResnetSettings, conv3x3, new_norm};

@@ -90,13 +90,30 @@ impl ResnetBlock {
     ///
     /// If the block knows time and is not given it.
     pub fn forward(&self, input: Tensor<4>, time: Option<Tensor<2>>) -> Tensor<4> {
+        let time = self.projected(time);
+        self.forward_projected(input, time)
+    }
+
+    /// What time does to each channel.
+    ///
+    /// # Shapes
+    ///
+    /// time embedding `[batch, embedding]` → `[batch, shifts, 1, 1]`
+    ///
+    /// # Panics
+    ///
+    /// As [`ResnetBlock::forward`].
+    pub(super) fn projected(&self, time: Option<Tensor<2>>) -> Option<Tensor<4>> {
+        let projection = self.time_emb_proj.as_ref()?;
+        let time = time.expect("a time embedding for a block that knows time");
+        let time = if self.skip_time_act { time } else { silu(time) };
+        Some(linear(projection, time).unsqueeze_dims::<4>(&[2, 3]))
+    }
+
+    /// [`ResnetBlock::forward`] from [`ResnetBlock::projected`].
+    pub(super) fn forward_projected(&self, input: Tensor<4>, time: Option<Tensor<4>>) -> Tensor<4> {
         let hidden = self.resampled(group_norm_silu(&self.norm1, input.clone()));
         let (input, hidden) = (self.resampled(input), conv2d(&self.conv1, hidden));
-        let time = self.time_emb_proj.as_ref().map(|projection| {
-            let time = time.expect("a time embedding for a block that knows time");
-            let time = if self.skip_time_act { time } else { silu(time) };
-            linear(projection, time).unsqueeze_dims::<4>(&[2, 3])
-        });
         let hidden = match time {
             None => group_norm_silu(&self.norm2, hidden),
             Some(time) if self.scale_shift => {

@@ -22,6 +22,6 @@ pub use attention::Attention;
 pub use block::TransformerBlock;
 pub use config::DiTConfig;
 pub use feed_forward::FeedForward;
-pub use model::{DiT, Surroundings};
+pub use model::{DiT, Encodings, Surroundings};
 pub use modulation::Modulation;
 pub use patches::PatchEmbedding;

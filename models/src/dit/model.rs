@@ -32,6 +32,8 @@ pub struct DiT {
     pub head: usize,
     /// Added to the variances.
     pub norm_eps: f64,
+    /// Whether backward makes the activations of each block again, instead of finding them kept.
+    pub gradient_checkpointing: bool,
 }
 
 /// What all blocks see beside the tokens.
@@ -41,9 +43,12 @@ pub struct Surroundings {
     pub time: Tensor<2>,
     /// Cosines and sines of every token's rotation, `[token, head]`.
     pub rotations: Tensor<2>,
-    /// `[batch, encoding, source]`, and what is added to their scores, `[batch, 1, token, encoding]`.
-    pub encodings: Option<(Tensor<3>, Option<Tensor<4>>)>,
+    /// What the blocks attend to beside.
+    pub encodings: Option<Encodings>,
 }
+
+/// `[batch, encoding, source]`, and what is added to their scores, `[batch, 1, token, encoding]`.
+pub type Encodings = (Tensor<3>, Option<Tensor<4>>);
 
 impl DiT {
     pub(super) fn new(config: &DiTConfig, device: &Device) -> Self {
@@ -57,7 +62,15 @@ impl DiT {
             patch,
             head: config.attention_head_dim,
             norm_eps: config.norm_eps,
+            gradient_checkpointing: false,
         }
+    }
+
+    /// The same, with or without gradient checkpointing: backward runs each block again instead of finding its activations
+    /// kept.
+    #[must_use]
+    pub fn gradient_checkpointing(self, on: bool) -> Self {
+        Self { gradient_checkpointing: on, ..self }
     }
 
     /// Predicts from noisy samples and their timesteps, which need not be whole.
@@ -76,7 +89,13 @@ impl DiT {
         let height = sample.dims()[2];
         let surroundings = self.surroundings(sample.dims(), timesteps, condition);
         let tokens = self.embed(sample);
-        let tokens = self.transformer_blocks.iter().fold(tokens, |tokens, block| block.forward(tokens, &surroundings));
+        let tokens = self.transformer_blocks.iter().fold(tokens, |tokens, block| {
+            if self.gradient_checkpointing {
+                block.forward_recomputed(tokens, &surroundings)
+            } else {
+                block.forward(tokens, &surroundings)
+            }
+        });
         joined(self.predict(tokens, surroundings.time), height, self.patch)
     }
 

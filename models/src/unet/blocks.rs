@@ -2,7 +2,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
 use super::UNet2DConfig;
-use crate::blocks::{Attention, Downsample, ResnetBlock, Upsample};
+use crate::blocks::{Attention, Downsample, Layer, ResnetBlock, Upsample};
 
 /// Residual blocks at one resolution, then half of it: `DownBlock2D`, or with attention `AttnDownBlock2D`.
 #[derive(Module, Debug)]
@@ -13,6 +13,8 @@ pub struct DownBlock {
     pub resnets: Vec<ResnetBlock>,
     /// One, or none at the smallest resolution.
     pub downsamplers: Vec<Downsample>,
+    /// Whether backward makes the activations of each layer again, instead of finding them kept.
+    pub gradient_checkpointing: bool,
 }
 
 impl DownBlock {
@@ -29,6 +31,7 @@ impl DownBlock {
                 .then(|| Downsample::new(output, config.downsample_padding, device))
                 .into_iter()
                 .collect(),
+            gradient_checkpointing: false,
         }
     }
 
@@ -38,11 +41,9 @@ impl DownBlock {
     ///
     /// `[batch, in, height, width]`, time embedding `[batch, embedding]` → `[batch, out, height / 2, width / 2]`
     pub fn forward(&self, mut hidden: Tensor<4>, time: &Tensor<2>, skips: &mut Vec<Tensor<4>>) -> Tensor<4> {
-        for (layer, resnet) in self.resnets.iter().enumerate() {
-            hidden = resnet.forward(hidden, Some(time.clone()));
-            if let Some(attention) = self.attentions.get(layer) {
-                hidden = attention.forward(hidden);
-            }
+        for (resnet, attention) in layers(&self.resnets, &self.attentions) {
+            let layer = Layer { resnet, attention, recompute: self.gradient_checkpointing };
+            hidden = layer.forward(hidden, None, time, (), attend);
             skips.push(hidden.clone());
         }
         for downsampler in &self.downsamplers {
@@ -60,6 +61,8 @@ pub struct MidBlock {
     pub attentions: Vec<Attention>,
     /// Two.
     pub resnets: [ResnetBlock; 2],
+    /// Whether backward makes the activations of each layer again, instead of finding them kept.
+    pub gradient_checkpointing: bool,
 }
 
 impl MidBlock {
@@ -68,17 +71,21 @@ impl MidBlock {
         let scale = config.mid_block_scale_factor;
         let resnet = || config.resnet([channels, channels], scale, device);
         let attention = || config.attention(channels, config.mid_attention_groups(), scale, device);
-        Self { attentions: config.add_attention.then(attention).into_iter().collect(), resnets: [resnet(), resnet()] }
+        Self {
+            attentions: config.add_attention.then(attention).into_iter().collect(),
+            resnets: [resnet(), resnet()],
+            gradient_checkpointing: false,
+        }
     }
 
     /// # Shapes
     ///
     /// `[batch, channel, height, width]`, time embedding `[batch, embedding]` → the same as the first
     pub fn forward(&self, hidden: Tensor<4>, time: &Tensor<2>) -> Tensor<4> {
-        let [first, second] = &self.resnets;
-        let hidden = first.forward(hidden, Some(time.clone()));
-        let hidden = self.attentions.iter().fold(hidden, |hidden, attention| attention.forward(hidden));
-        second.forward(hidden, Some(time.clone()))
+        layers(&self.resnets, &self.attentions).fold(hidden, |hidden, (resnet, attention)| {
+            let layer = Layer { resnet, attention, recompute: self.gradient_checkpointing };
+            layer.forward(hidden, None, time, (), attend)
+        })
     }
 }
 
@@ -92,6 +99,8 @@ pub struct UpBlock {
     pub resnets: Vec<ResnetBlock>,
     /// One, or none at the largest resolution.
     pub upsamplers: Vec<Upsample>,
+    /// Whether backward makes the activations of each layer again, instead of finding them kept.
+    pub gradient_checkpointing: bool,
 }
 
 impl UpBlock {
@@ -109,6 +118,7 @@ impl UpBlock {
             attentions: attentions(&config.up_block_types[level], layers, output, config, device),
             resnets: (0..layers).map(|layer| config.resnet([input(layer), output], 1.0, device)).collect(),
             upsamplers: (level + 1 < channels.len()).then(|| Upsample::new(output, device)).into_iter().collect(),
+            gradient_checkpointing: false,
         }
     }
 
@@ -122,15 +132,25 @@ impl UpBlock {
     ///
     /// If `skips` runs out.
     pub fn forward(&self, mut hidden: Tensor<4>, time: &Tensor<2>, skips: &mut Vec<Tensor<4>>) -> Tensor<4> {
-        for (layer, resnet) in self.resnets.iter().enumerate() {
+        for (resnet, attention) in layers(&self.resnets, &self.attentions) {
             let skip = skips.pop().expect("a skip of the down blocks for every layer");
-            hidden = resnet.forward(Tensor::cat(vec![hidden, skip], 1), Some(time.clone()));
-            if let Some(attention) = self.attentions.get(layer) {
-                hidden = attention.forward(hidden);
-            }
+            let layer = Layer { resnet, attention, recompute: self.gradient_checkpointing };
+            hidden = layer.forward(hidden, Some(skip), time, (), attend);
         }
         self.upsamplers.iter().fold(hidden, |hidden, upsampler| upsampler.forward(hidden))
     }
+}
+
+/// Each residual block with the attention behind it.
+fn layers<'a>(
+    resnets: &'a [ResnetBlock],
+    attentions: &'a [Attention],
+) -> impl Iterator<Item = (&'a ResnetBlock, Option<&'a Attention>)> {
+    resnets.iter().enumerate().map(|(layer, resnet)| (resnet, attentions.get(layer)))
+}
+
+fn attend(attention: &Attention, hidden: Tensor<4>, (): &()) -> Tensor<4> {
+    attention.forward(hidden)
 }
 
 fn attentions(kind: &str, layers: usize, channels: usize, config: &UNet2DConfig, device: &Device) -> Vec<Attention> {

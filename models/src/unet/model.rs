@@ -53,6 +53,20 @@ impl UNet2D {
         }
     }
 
+    /// The same, with or without gradient checkpointing: backward runs each layer again instead of finding its activations
+    /// kept.
+    #[must_use]
+    pub fn gradient_checkpointing(mut self, on: bool) -> Self {
+        for block in &mut self.down_blocks {
+            block.gradient_checkpointing = on;
+        }
+        self.mid_block.gradient_checkpointing = on;
+        for block in &mut self.up_blocks {
+            block.gradient_checkpointing = on;
+        }
+        self
+    }
+
     /// Predicts from noisy samples and their timesteps, which need not be whole.
     ///
     /// The sample is of the weights' precision. In mixed precision the norms' weights and the timesteps are float32 and

@@ -1,5 +1,7 @@
 use burn::tensor::Tensor;
 
+use crate::recompute::{Change, Tensors};
+
 /// What cross-attention attends to: the condition, as wide as the blocks take it.
 #[derive(Clone, Debug)]
 pub struct Context {
@@ -40,5 +42,11 @@ impl Context {
             }
         };
         Some(bias.expand([batch, 1, queries, tokens + others]))
+    }
+}
+
+impl Tensors for Context {
+    fn changed(self, by: &mut impl Change) -> Self {
+        Self { encodings: self.encodings.changed(by), bias: self.bias.changed(by) }
     }
 }

@@ -3,7 +3,7 @@ use burn::tensor::{Device, Tensor};
 
 use super::block_kind::BlockKind;
 use super::{BlockAttention, Context, UNet2DConditionConfig};
-use crate::blocks::{Downsample, Resample, ResnetBlock};
+use crate::blocks::{Downsample, Layer, Resample, ResnetBlock};
 
 /// Residual blocks at one resolution, attention behind each where there is any, then half of the resolution.
 #[derive(Module, Debug)]
@@ -14,6 +14,8 @@ pub struct DownBlock {
     pub resnets: Vec<ResnetBlock>,
     /// One, or none at the smallest resolution.
     pub downsamplers: Vec<Downsampler>,
+    /// Whether backward makes the activations of each layer again, instead of finding them kept.
+    pub gradient_checkpointing: bool,
 }
 
 /// What halves the resolution.
@@ -45,6 +47,7 @@ impl DownBlock {
                 .map(|layer| config.resnet(kind, [input(layer), output], scale, Resample::Keep, device))
                 .collect(),
             downsamplers: (level + 1 < channels.len()).then(downsampler).into_iter().collect(),
+            gradient_checkpointing: false,
         }
     }
 
@@ -61,16 +64,18 @@ impl DownBlock {
         skips: &mut Vec<Tensor<4>>,
     ) -> Tensor<4> {
         for (layer, resnet) in self.resnets.iter().enumerate() {
-            hidden = resnet.forward(hidden, Some(time.clone()));
-            if let Some(attention) = self.attentions.get(layer) {
-                hidden = attention.forward(hidden, context);
-            }
+            let layer =
+                Layer { resnet, attention: self.attentions.get(layer), recompute: self.gradient_checkpointing };
+            hidden = layer.forward(hidden, None, time, context.clone(), BlockAttention::forward);
             skips.push(hidden.clone());
         }
         for downsampler in &self.downsamplers {
             hidden = match downsampler {
                 Downsampler::Conv(layer) => layer.forward(hidden),
-                Downsampler::Resnet(block) => block.forward(hidden, Some(time.clone())),
+                Downsampler::Resnet(resnet) => {
+                    let layer = Layer { resnet, attention: None, recompute: self.gradient_checkpointing };
+                    layer.forward(hidden, None, time, context.clone(), BlockAttention::forward)
+                }
             };
             skips.push(hidden.clone());
         }

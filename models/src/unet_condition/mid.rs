@@ -3,7 +3,7 @@ use burn::tensor::{Device, Tensor};
 
 use super::block_kind::BlockKind;
 use super::{BlockAttention, Context, PerLevel, UNet2DConditionConfig};
-use crate::blocks::{Resample, ResnetBlock};
+use crate::blocks::{Layer, Resample, ResnetBlock};
 
 /// A residual block at the smallest resolution, behind it attention and another where there is any.
 #[derive(Module, Debug)]
@@ -12,6 +12,8 @@ pub struct MidBlock {
     pub attentions: Vec<BlockAttention>,
     /// One more than attentions.
     pub resnets: Vec<ResnetBlock>,
+    /// Whether backward makes the activations of each layer again, instead of finding them kept.
+    pub gradient_checkpointing: bool,
 }
 
 impl MidBlock {
@@ -24,7 +26,7 @@ impl MidBlock {
         let attentions: Vec<_> = config.attention(kind, level, level, only_cross, device).into_iter().collect();
         let resnets =
             (0..=attentions.len()).map(|_| config.resnet(kind, [channels; 2], scale, Resample::Keep, device)).collect();
-        Self { attentions, resnets }
+        Self { attentions, resnets, gradient_checkpointing: false }
     }
 
     /// # Shapes
@@ -32,10 +34,9 @@ impl MidBlock {
     /// `[batch, channel, height, width]`, time embedding `[batch, embedding]` → the same as the first
     pub fn forward(&self, mut hidden: Tensor<4>, time: &Tensor<2>, context: &Context) -> Tensor<4> {
         for (layer, resnet) in self.resnets.iter().enumerate() {
-            hidden = resnet.forward(hidden, Some(time.clone()));
-            if let Some(attention) = self.attentions.get(layer) {
-                hidden = attention.forward(hidden, context);
-            }
+            let layer =
+                Layer { resnet, attention: self.attentions.get(layer), recompute: self.gradient_checkpointing };
+            hidden = layer.forward(hidden, None, time, context.clone(), BlockAttention::forward);
         }
         hidden
     }

@@ -68,6 +68,20 @@ impl UNet2DCondition {
         }
     }
 
+    /// The same, with or without gradient checkpointing: backward runs each layer again instead of finding its activations
+    /// kept.
+    #[must_use]
+    pub fn gradient_checkpointing(mut self, on: bool) -> Self {
+        for block in &mut self.down_blocks {
+            block.gradient_checkpointing = on;
+        }
+        self.mid_block.gradient_checkpointing = on;
+        for block in &mut self.up_blocks {
+            block.gradient_checkpointing = on;
+        }
+        self
+    }
+
     /// Predicts from noisy samples, their timesteps, which need not be whole, and what they are conditioned on.
     ///
     /// Sample and encodings are of the weights' precision. In mixed precision the norms' weights and the timesteps are

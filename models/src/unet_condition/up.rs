@@ -3,7 +3,7 @@ use burn::tensor::{Device, Tensor};
 
 use super::block_kind::BlockKind;
 use super::{BlockAttention, Context, UNet2DConditionConfig};
-use crate::blocks::{Resample, ResnetBlock, Upsample};
+use crate::blocks::{Layer, Resample, ResnetBlock, Upsample};
 
 /// Residual blocks over the state and the skips of one resolution, attention behind each where there is any, then the
 /// resolution of the next skip.
@@ -15,6 +15,8 @@ pub struct UpBlock {
     pub resnets: Vec<ResnetBlock>,
     /// One, or none at the largest resolution.
     pub upsamplers: Vec<Upsampler>,
+    /// Whether backward makes the activations of each layer again, instead of finding them kept.
+    pub gradient_checkpointing: bool,
 }
 
 /// What brings the state to the next resolution.
@@ -55,6 +57,7 @@ impl UpBlock {
                 .map(|layer| config.resnet(kind, [input(layer), output], scale, Resample::Keep, device))
                 .collect(),
             upsamplers: (level > 0).then(upsampler).into_iter().collect(),
+            gradient_checkpointing: false,
         }
     }
 
@@ -77,10 +80,9 @@ impl UpBlock {
     ) -> Tensor<4> {
         for (layer, resnet) in self.resnets.iter().enumerate() {
             let skip = skips.pop().expect("a skip of the down blocks for every layer");
-            hidden = resnet.forward(Tensor::cat(vec![hidden, skip], 1), Some(time.clone()));
-            if let Some(attention) = self.attentions.get(layer) {
-                hidden = attention.forward(hidden, context);
-            }
+            let layer =
+                Layer { resnet, attention: self.attentions.get(layer), recompute: self.gradient_checkpointing };
+            hidden = layer.forward(hidden, Some(skip), time, context.clone(), BlockAttention::forward);
         }
         for upsampler in &self.upsamplers {
             hidden = match upsampler {
@@ -88,7 +90,10 @@ impl UpBlock {
                     let [.., height, width] = skips.last().expect("a skip of the next resolution").dims();
                     layer.forward_to(hidden, [height, width])
                 }
-                Upsampler::Resnet(block) => block.forward(hidden, Some(time.clone())),
+                Upsampler::Resnet(resnet) => {
+                    let layer = Layer { resnet, attention: None, recompute: self.gradient_checkpointing };
+                    layer.forward(hidden, None, time, context.clone(), BlockAttention::forward)
+                }
             };
         }
         hidden

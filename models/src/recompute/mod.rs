@@ -1,0 +1,107 @@
+//! Gradient checkpointing by block: activations that backward makes again instead of finding them kept (Chen et al.,
+//! "Training Deep Nets with Sublinear Memory Cost", arXiv 1604.06174).
+//!
+//! Of a block only what goes into it is kept. In backward the block runs a second time, on copies that a graph of their
+//! own begins with, and this graph gives the gradients of what went in and of the block's parameters. burn's own
+//! checkpointing makes single cheap operations again and keeps the results of convolutions and matrix products.
+
+mod autodiff;
+mod tensors;
+
+use burn::backend::{Dispatch, DispatchTensor};
+use burn::module::{Module, ModuleMapper, Param};
+use burn::tensor::Tensor;
+
+use autodiff::{Again, RecomputeKernel, Rerun};
+pub use tensors::{Change, Tensors};
+
+/// `forward(block, hidden, beside)`, keeping nothing but its arguments for backward.
+///
+/// Gradients are those without recomputation, bit for bit, where the parts of a sum are added in the same order. They
+/// are for `hidden` and for all that only one operation of a block uses; a tensor of `beside` that several operations of
+/// several blocks use gets the parts of each block together.
+///
+/// `forward` runs twice and must do the same both times: no random numbers that are drawn inside. It sees all tensors of
+/// the block and of its arguments, and no others that need gradients: theirs would be lost.
+pub fn recompute<const D: usize, M, T>(
+    block: M,
+    hidden: Tensor<D>,
+    beside: T,
+    forward: impl Fn(&M, Tensor<D>, T) -> Tensor<D> + Send + 'static,
+) -> Tensor<D>
+where
+    M: Module + 'static,
+    T: Tensors,
+{
+    let mut kept = Detached::default();
+    let (inner, tracked) = (hidden.clone().without_autodiff(), hidden.is_tracked());
+    let endpoint = hidden.is_require_grad();
+    let beside = beside.changed(&mut kept);
+    let block = block.map(&mut OnParameters(&mut kept));
+    let output = forward(&block, inner.clone(), beside.clone());
+    if !tracked && kept.parents.is_empty() {
+        return output;
+    }
+
+    // As a walk from the loss backwards finds them without recomputation: parameters, what is beside, `hidden`. It
+    // decides in which order the parts of other gradients are added.
+    let hidden = hidden.into_dispatch();
+    let mut others = Vec::new();
+    let chain = kept.parents.into_iter().fold(hidden.clone(), |chain, (parent, endpoint)| {
+        Dispatch::joined(chain, parent, endpoint, &mut others)
+    });
+    let mut leaves = Leaves { tracks: kept.tracks.into_iter(), leaves: Vec::new() };
+    let again = move || {
+        let hidden = inner.autodiff().set_require_grad(tracked);
+        let beside = beside.changed(&mut leaves);
+        let block = block.map(&mut OnParameters(&mut leaves));
+        let others = leaves.leaves;
+        Rerun { output: forward(&block, hidden.clone(), beside).into_dispatch(), hidden: hidden.into_dispatch(), others }
+    };
+    let again = Again { run: Box::new(again), endpoint, others };
+    Tensor::from_dispatch(Dispatch::recomputed(hidden, chain, output.into_dispatch(), again))
+}
+
+/// Takes tensors out of the graph and remembers those that were in it.
+#[derive(Default)]
+struct Detached {
+    tracks: Vec<bool>,
+    /// Each that is in the graph, and whether its gradient ends there.
+    parents: Vec<(DispatchTensor, bool)>,
+}
+
+impl Change for Detached {
+    fn change<const D: usize>(&mut self, tensor: Tensor<D>) -> Tensor<D> {
+        let tracked = tensor.is_tracked();
+        self.tracks.push(tracked);
+        if tracked {
+            self.parents.push((tensor.clone().into_dispatch(), tensor.is_require_grad()));
+        }
+        tensor.without_autodiff()
+    }
+}
+
+/// Begins a graph with the same tensors.
+struct Leaves<I> {
+    tracks: I,
+    leaves: Vec<DispatchTensor>,
+}
+
+impl<I: Iterator<Item = bool>> Change for Leaves<I> {
+    fn change<const D: usize>(&mut self, tensor: Tensor<D>) -> Tensor<D> {
+        let tracked = self.tracks.next().expect("as many tensors as before");
+        let leaf = tensor.autodiff().set_require_grad(tracked);
+        if tracked {
+            self.leaves.push(leaf.clone().into_dispatch());
+        }
+        leaf
+    }
+}
+
+struct OnParameters<'a, C>(&'a mut C);
+
+impl<C: Change> ModuleMapper for OnParameters<'_, C> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        param.map(|tensor| self.0.change(tensor))
+    }
+}
