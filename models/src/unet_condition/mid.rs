@@ -5,18 +5,21 @@ use super::block_kind::BlockKind;
 use super::{BlockAttention, Context, PerLevel, UNet2DConditionConfig};
 use crate::blocks::{Resample, ResnetBlock};
 
-/// A residual block at the smallest resolution, behind it attention and another where there is any.
+/// A residual block at the smallest resolution, behind it attention and another where there is any; or nothing at all.
 #[derive(Module, Debug)]
 pub struct MidBlock {
     /// One, or none.
     pub attentions: Vec<BlockAttention>,
-    /// One more than attentions.
+    /// One more than attentions, or none.
     pub resnets: Vec<ResnetBlock>,
 }
 
 impl MidBlock {
     pub(super) fn new(config: &UNet2DConditionConfig, device: &Device) -> Self {
-        let (kind, level) = (BlockKind::of(&config.mid_block_type), config.block_out_channels.len() - 1);
+        let Some(name) = &config.mid_block_type else {
+            return Self { attentions: Vec::new(), resnets: Vec::new() };
+        };
+        let (kind, level) = (BlockKind::of(name), config.block_out_channels.len() - 1);
         let (channels, scale) = (config.block_out_channels[level], config.mid_block_scale_factor);
         // diffusers leaves self-attention out of the blocks named "simple" only.
         let only_cross = kind == BlockKind::Simple
