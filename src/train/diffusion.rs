@@ -9,6 +9,7 @@ use std::time::Instant;
 use nocturne_models::backbone::Backbone;
 use nocturne_models::diffusion::Denoiser;
 use nocturne_models::network::NetworkConfig;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::batches::{Batches, Drawing, Examples, Order};
@@ -249,8 +250,8 @@ impl<'a> Run<'a> {
     fn validate(&mut self) -> Result<(), TrainError> {
         let TrainConfig { train, scheduler, .. } = self.config;
         let network = self.learner.published();
-        let denoiser = Denoiser::new(&network, self.learner.schedule(), scheduler.prediction_type)
-            .weighted(train.loss_weighting());
+        // Not weighted, so that runs of other weightings can be compared.
+        let denoiser = Denoiser::new(&network, self.learner.schedule(), scheduler.prediction_type);
         let drawing = Drawing { seed: train.seed, timesteps: train.timesteps(scheduler)?, condition_dropout: 0.0 };
         let (examples, held_out) = (&*self.examples, &self.split.validation);
         let meter = validate(&denoiser, &network, examples, held_out, train.train_batch_size, drawing)?;
@@ -338,12 +339,17 @@ fn check_shape(config: &TrainConfig, examples: &dyn Examples) -> Result<(), Trai
     config.model.check_size([mels, frames]).map_err(|error| TrainError::Shape { found, expected: error.expected })
 }
 
-/// A resumed run keeps its network and noise schedule; other changes are told.
+/// A resumed run keeps its network, its noise schedule and what it learns; other changes are told.
 fn check_unchanged(checkpoint: &Path, saved: &Value, configured: &Value) -> Result<(), TrainError> {
-    for difference in differences(saved, configured) {
-        let (saved, configured) = (difference.first.to_string(), difference.second.to_string());
+    // A field that an older checkpoint lacks had what is now its default.
+    let complete = TrainConfig::deserialize(saved).map(|saved| json!(saved));
+    for difference in differences(complete.as_ref().unwrap_or(saved), configured) {
         let field = difference.field;
-        if field.starts_with("model.") || field.starts_with("scheduler.") {
+        // Which latents and encodings they were, an older checkpoint does not say.
+        let known = !difference.first.is_null() && !difference.second.is_null();
+        let learned = ["data.latents", "data.encoding_width"].contains(&field.as_str()) && known;
+        let (saved, configured) = (difference.first.to_string(), difference.second.to_string());
+        if learned || field.starts_with("model.") || field.starts_with("scheduler.") {
             return Err(TrainError::Changed { checkpoint: checkpoint.to_owned(), field, saved, configured });
         }
         tracing::warn!("resuming with `{field}` {configured}; it was {saved}");
