@@ -4,6 +4,6 @@ mod corpus;
 mod mels;
 mod train_diffusion;
 
-pub use corpus::{Corpus, PairingError, Scaled};
+pub use corpus::{Corpus, Scaled};
 pub use mels::Mels;
 pub use train_diffusion::{JobError, Stage, TrainDiffusion, train_diffusion};
