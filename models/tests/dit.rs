@@ -211,6 +211,22 @@ fn hidden_encodings_change_nothing_and_others_do() {
     }
 }
 
+/// Where all encodings are hidden, cross-attention adds nothing, and nothing is NaN.
+#[test]
+fn an_item_whose_encodings_are_all_hidden_does_without() {
+    let device = Device::flex();
+    let dit = trained(&DiTConfig { cross_attention_dim: Some(10), ..small() }, &device);
+    let Question { sample, timesteps, condition } = Question::new([8, 8], &device);
+    let [items, tokens, _] = condition.encodings.dims();
+    let output = |encodings: Tensor<3>| {
+        let condition = Condition { encodings, mask: Some(Tensor::zeros([items, tokens], &device)) };
+        host(&dit.forward(sample.clone(), timesteps.clone(), Some(&condition)))
+    };
+    let whole = output(condition.encodings.clone());
+    assert!(whole.iter().all(|value| value.is_finite()));
+    assert_eq!(whole, output(condition.encodings.clone() * 3.0));
+}
+
 /// Frames are known by their distances only: of patches that are all alike, attention makes the same at every time.
 #[test]
 fn no_absolute_time_enters() {

@@ -232,3 +232,23 @@ fn tokenizers_that_cannot_be_used_are_named() {
     assert!(open(folder.path()).to_string().contains("tokenizer_config.json"));
     assert!(matches!(T5Tokenizer::open(&fixture("flan"), Some(0)), Err(TokenizerError::Length { found: 0 })));
 }
+
+/// An empty text is `</s>` alone. A row of a batch in which nothing is attended to is finite, whatever it means, and
+/// changes no other row.
+#[test]
+fn nothing_to_attend_to_is_no_nan() {
+    let (_, encoder) = open("flan");
+    let device = Device::flex();
+    let tokenizer = T5Tokenizer::open(&fixture("flan"), None).unwrap();
+    let empty = tokenizer.encode("").unwrap();
+    assert_eq!((empty.ids.as_slice(), empty.truncated), (&[1][..], false));
+    assert!(host(&encoder.encode(&tokenizer.batch(&[&empty]))).iter().all(|value| value.is_finite()));
+
+    let ids = Tensor::<2, Int>::from_ints([[5, 6, 1], [5, 6, 1]], &device);
+    let mask = Tensor::<2>::from_floats([[0.0, 0.0, 0.0], [1.0, 1.0, 1.0]], &device);
+    let both = host(&encoder.forward(ids.clone(), Some(mask)));
+    assert!(both.iter().all(|value| value.is_finite()));
+    let (_, seen) = both.split_at(both.len() / 2);
+    let error = relative_error(seen, &host(&encoder.forward(ids.narrow(0, 1, 1), None)));
+    assert!(error < TOLERANCE, "{error:e}");
+}

@@ -106,8 +106,11 @@ def sweep():
 
 def sweep_sigmas(cases):
     solvers, multistep = ("euler", "heun", "dpm++", "dpm++sde", "unipc"), ("dpm++", "dpm++sde", "unipc")
-    for kind, spacing, prediction, steps in itertools.product(solvers, SPACINGS, PREDICTIONS, (3, 10, 25)):
-        cases.add(kind, steps=steps, timestep_spacing=spacing, prediction_type=prediction)
+    for kind, spacing, (prediction, *lengths) in itertools.product(
+        solvers, SPACINGS, (("epsilon", 3, 10, 25), ("v_prediction", 3, 10), ("sample", 10))
+    ):
+        for steps in lengths:
+            cases.add(kind, steps=steps, timestep_spacing=spacing, prediction_type=prediction)
     for kind in solvers:
         for steps, spacing in ((3, "linspace"), (10, "leading"), (25, "trailing")):
             cases.add(kind, steps=steps, timestep_spacing=spacing, use_karras_sigmas=True)
@@ -156,7 +159,8 @@ def sweep_classes(cases):
         cases.add(kind, source=DDPMScheduler)
         cases.add(kind, source=DDIMScheduler, steps_offset=1, set_alpha_to_one=False, clip_sample=False)
         cases.add(kind, source=EulerDiscreteScheduler, use_karras_sigmas=True, timestep_spacing="trailing")
-        cases.add(kind, source=HeunDiscreteScheduler, clip_sample=True)
+        if kind in ("ddpm", "heun"):
+            cases.add(kind, source=HeunDiscreteScheduler, clip_sample=True)
         cases.add(kind, source=UniPCMultistepScheduler, final_sigmas_type="sigma_min", prediction_type="sample")
         if kind != "heun":
             zero = {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing", "prediction_type": "v_prediction"}
@@ -269,7 +273,7 @@ def main(folder):
             keys = ("beta_schedule", "beta_start", "beta_end", "num_train_timesteps", "rescale_betas_zero_snr")
             case["alphas_cumprod"] = "alphas_cumprod." + "-".join(str(scheduler.config[key]) for key in keys)
             tensors[case["alphas_cumprod"]] = scheduler.alphas_cumprod
-        if index % 12 == 0 or case["kind"] == "flow-euler":
+        if index % 20 == 0 or case["kind"] == "flow-euler":
             published.append(json.loads(scheduler.to_json_string()))
     samples, noise = torch.rand((3, *SHAPE[1:]), generator=generator) * 2 - 1, noises[:2].reshape(-1)[: 3 * 15]
     timesteps = torch.tensor([0, 437, 999])

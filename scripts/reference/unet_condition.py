@@ -96,6 +96,15 @@ CONFIGS = {
         cross_attention_dim=6,
         resnet_time_scale_shift="scale_shift",
     ),
+    "no_middle": SMALL
+    | dict(
+        sample_size=8,
+        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
+        mid_block_type=None,
+        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
+        attention_head_dim=2,
+        cross_attention_dim=6,
+    ),
 }
 
 # Where there is only cross-attention, diffusers hides no token from the first attention of a transformer, and cannot add
@@ -126,7 +135,9 @@ def run(name, unet, seed):
 
         return hook
 
-    stages = {"conv_in": unet.conv_in, "mid_block": unet.mid_block}
+    stages = {"conv_in": unet.conv_in}
+    if unet.mid_block is not None:
+        stages["mid_block"] = unet.mid_block
     stages |= {f"down_blocks.{i}": block for i, block in enumerate(unet.down_blocks)}
     stages |= {f"up_blocks.{i}": block for i, block in enumerate(unet.up_blocks)}
     handles = [module.register_forward_hook(tap(stage)) for stage, module in stages.items()]

@@ -135,11 +135,14 @@ impl Generate {
                 tracing::warn!("interrupted; finished clips stay in {}", self.output_dir.display());
                 return Ok(Outcome::Interrupted);
             }
+            Err(error @ GenerateError::NoCondition) => {
+                return Err(Failure::usage(error).remedy("`--prompt` with `--text-encoder`, or `--encodings`"));
+            }
             Err(
                 error @ (GenerateError::Noise { .. }
                 | GenerateError::Unfit(_)
-                | GenerateError::NoCondition
                 | GenerateError::Unconditional
+                | GenerateError::Guidance { .. }
                 | GenerateError::ConditionWidth { .. }
                 | GenerateError::Sample(SampleError::Sampler(_))),
             ) => {
@@ -151,7 +154,14 @@ impl Generate {
         if stale > 0 {
             tracing::warn!("{} holds {stale} more clips, of an earlier run", self.output_dir.display());
         }
-        write_resolved(&self.output_dir, &experiment).map_err(Failure::failed)?;
+        // The model is what its folder says, whatever the defaults are.
+        let resolved = Experiment {
+            data: experiment.data.with_mel(&folder.mel),
+            model: folder.network.clone(),
+            scheduler: folder.scheduler.clone(),
+            ..experiment
+        };
+        write_resolved(&self.output_dir, &resolved).map_err(Failure::failed)?;
         let (sampling, vocoder) = (generated.sampling.as_secs_f64(), generated.vocoder.as_secs_f64());
         let object = json!({
             "output_dir": self.output_dir,

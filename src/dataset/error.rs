@@ -118,12 +118,12 @@ impl From<MelError> for DatasetError {
 }
 
 impl DatasetError {
-    pub(super) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
+    pub(crate) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
         let path = path.to_path_buf();
         move |source| Self::Io { path, source }
     }
 
-    pub(super) fn arrow(path: &Path) -> impl FnOnce(ArrowError) -> Self + use<> {
+    pub(crate) fn arrow(path: &Path) -> impl FnOnce(ArrowError) -> Self + use<> {
         let path = path.to_path_buf();
         move |error| Self::Damaged { path, reason: error.to_string() }
     }
@@ -133,7 +133,7 @@ impl DatasetError {
         move |error| Self::Damaged { path, reason: error.to_string() }
     }
 
-    pub(super) fn invalid(path: &Path, found: impl Into<String>, expected: impl Into<String>) -> Self {
+    pub(crate) fn invalid(path: &Path, found: impl Into<String>, expected: impl Into<String>) -> Self {
         Self::Invalid { path: path.to_path_buf(), found: found.into(), expected: expected.into() }
     }
 }
@@ -145,7 +145,7 @@ pub(super) fn guarded<T>(path: &Path, read: impl FnOnce() -> Result<T, DatasetEr
     })
 }
 
-pub(super) fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+pub(crate) fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
     let message = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
     format!("the reader gave up: {}", message.unwrap_or("no reason given"))
 }

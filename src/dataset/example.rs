@@ -102,7 +102,8 @@ fn mel(column: &ArrayRef, row: usize) -> Result<(usize, usize, Vec<f32>), (Strin
     Ok((bands.len(), width.unwrap_or(0), values))
 }
 
-fn item(list: &ArrayRef, row: usize) -> Option<ArrayRef> {
+/// The list in a row of a list column.
+pub fn item(list: &ArrayRef, row: usize) -> Option<ArrayRef> {
     if row >= list.len() || list.is_null(row) {
         return None;
     }

@@ -55,19 +55,7 @@ impl Extractor {
     /// Decodes a file, mixes it to mono, resamples it, and cuts it. The whole file is in memory meanwhile. An error is the
     /// reason, in words, why the file cannot be used.
     pub fn extract(&self, path: &Path, audio_file: &Arc<str>) -> Result<Extracted, String> {
-        let audio = Audio::decode(path).map_err(|error| {
-            let reason = error.to_string();
-            // Whoever reads the reason has the path beside it.
-            reason.strip_prefix(&format!("{}: ", path.display())).unwrap_or(&reason).to_string()
-        })?;
-        let seconds = audio.seconds();
-        let samples = audio.into_mono(self.sample_rate());
-        if samples.is_empty() {
-            return Err("no samples".to_string());
-        }
-        if samples.iter().any(|sample| !sample.is_finite()) {
-            return Err("samples that are not finite".to_string());
-        }
+        let (samples, seconds) = read_mono(path, self.sample_rate())?;
         let (rows, silent) = self.cut(&samples, audio_file)?;
         Ok(Extracted { rows, silent, seconds })
     }
@@ -100,6 +88,25 @@ impl Extractor {
             Self::LogMel { mel, .. } => mel.config().sampling_rate,
         }
     }
+}
+
+/// The samples of a recording, mixed to mono and resampled, and how many seconds they are. An error is the reason, in words,
+/// why the file cannot be used.
+pub fn read_mono(path: &Path, sample_rate: u32) -> Result<(Vec<f32>, f64), String> {
+    let audio = Audio::decode(path).map_err(|error| {
+        let reason = error.to_string();
+        // Whoever reads the reason has the path beside it.
+        reason.strip_prefix(&format!("{}: ", path.display())).unwrap_or(&reason).to_string()
+    })?;
+    let seconds = audio.seconds();
+    let samples = audio.into_mono(sample_rate);
+    if samples.is_empty() {
+        return Err("no samples".to_string());
+    }
+    if samples.iter().any(|sample| !sample.is_finite()) {
+        return Err("samples that are not finite".to_string());
+    }
+    Ok((samples, seconds))
 }
 
 /// The first sample and the values of each slice; no values where it is silent.

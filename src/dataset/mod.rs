@@ -6,6 +6,7 @@
 //! and `skipped.jsonl` (files left out, each with its reason).
 
 mod arrow_files;
+mod column;
 mod error;
 mod example;
 mod extract;
@@ -27,11 +28,20 @@ mod summary;
 mod walk;
 mod writer;
 
+pub(crate) use column::{Column, add_column};
 pub use error::DatasetError;
+pub(crate) use error::panic_message;
 pub use example::Example;
+pub(crate) use example::{item, text};
+pub(crate) use extract::read_mono;
+pub(crate) use features::item as item_field;
 pub use merge::merge;
 pub use open::Dataset;
 pub use options::{Format, MAX_SHARD_BYTES, MelMethod, PrepareOptions, Shard};
+pub(crate) use ordered::ordered;
+pub(crate) use parquet_files::ParquetFiles;
 pub use picture::Picture;
 pub use prepare::{FileDone, PrepareReport, prepare};
+pub(crate) use publish::{hash, holds_dataset};
 pub use summary::Summary;
+pub(crate) use walk::walk;

@@ -15,7 +15,7 @@ use crate::representation::RepresentationConfig;
 const COLUMNS: [&str; 5] = ["image", "mel", "audio_file", "slice", "reference_level"];
 
 /// A JSON file of a dataset is smaller; a larger one is not read.
-const MAX_JSON_BYTES: u64 = 64 << 20;
+pub(super) const MAX_JSON_BYTES: u64 = 64 << 20;
 
 /// A PNG of a folder of pictures is smaller; a larger one is not read.
 const MAX_PNG_BYTES: u64 = 256 << 20;
@@ -128,6 +128,18 @@ impl Dataset {
         Ok((names.distinct, names.of_row))
     }
 
+    /// Calls `visit` with all rows of some columns, batch by batch. A folder of pictures has none.
+    pub(crate) fn scan(&self, columns: &[&str], mut visit: impl FnMut(&RecordBatch)) -> Result<(), DatasetError> {
+        match &self.source {
+            Source::Arrow(files) => {
+                files.batches().for_each(visit);
+                Ok(())
+            }
+            Source::Parquet(files) => files.scan(columns, &mut visit),
+            Source::Pictures(_) => Ok(()),
+        }
+    }
+
     fn example(&self, index: usize) -> Result<Example, DatasetError> {
         assert!(index < self.len(), "example {index} of a dataset of {}", self.len());
         let from_row = |batch: &RecordBatch, row| {
@@ -184,13 +196,32 @@ impl Names {
     }
 }
 
+/// The files of a dataset's rows.
+pub(super) enum Files {
+    /// Arrow IPC streams.
+    Arrow(Vec<PathBuf>),
+    /// Parquet.
+    Parquet(Vec<PathBuf>),
+    /// PNG.
+    Pictures(Vec<PathBuf>),
+}
+
 fn source(path: &Path) -> Result<Source, DatasetError> {
+    Ok(match files(path)? {
+        Files::Arrow(files) => Source::Arrow(ArrowFiles::open(&files)?),
+        Files::Parquet(files) => Source::Parquet(ParquetFiles::open(&files)?),
+        Files::Pictures(files) => Source::Pictures(files),
+    })
+}
+
+/// Finds the files of the dataset `path`, as [`Dataset::open`] does.
+pub(super) fn files(path: &Path) -> Result<Files, DatasetError> {
     let metadata = fs::metadata(path).map_err(DatasetError::io(path))?;
     if metadata.is_file() {
-        let file = [path.to_path_buf()];
+        let file = vec![path.to_path_buf()];
         return match path.extension().and_then(|extension| extension.to_str()) {
-            Some("arrow") => ArrowFiles::open(&file).map(Source::Arrow),
-            Some("parquet") => ParquetFiles::open(&file).map(Source::Parquet),
+            Some("arrow") => Ok(Files::Arrow(file)),
+            Some("parquet") => Ok(Files::Parquet(file)),
             _ => Err(DatasetError::invalid(path, "another file", "a folder, or a file .arrow or .parquet")),
         };
     }
@@ -199,10 +230,10 @@ fn source(path: &Path) -> Result<Source, DatasetError> {
         if !split.join("state.json").is_file() {
             return Err(DatasetError::invalid(path, "no split `train`", "a DatasetDict that has one"));
         }
-        return saved(&split);
+        return saved(&split).map(Files::Arrow);
     }
     if path.join("state.json").is_file() {
-        return saved(path);
+        return saved(path).map(Files::Arrow);
     }
     let parquet = walk(path, &["parquet"], false)?.files;
     if !parquet.is_empty() {
@@ -214,18 +245,18 @@ fn source(path: &Path) -> Result<Source, DatasetError> {
         if train.is_empty() {
             train = parquet.iter().map(|file| path.join(file)).collect();
         }
-        return ParquetFiles::open(&train).map(Source::Parquet);
+        return Ok(Files::Parquet(train));
     }
     let pictures = walk(path, &["png"], false)?.files;
     if pictures.is_empty() {
         let expected = "dataset_dict.json, state.json, Parquet files, or PNG pictures";
         return Err(DatasetError::invalid(path, "nothing that is a dataset", expected));
     }
-    Ok(Source::Pictures(pictures.iter().map(|file| path.join(file)).collect()))
+    Ok(Files::Pictures(pictures.iter().map(|file| path.join(file)).collect()))
 }
 
-/// One `Dataset` that `datasets` saved.
-fn saved(folder: &Path) -> Result<Source, DatasetError> {
+/// The files of one `Dataset` that `datasets` saved.
+fn saved(folder: &Path) -> Result<Vec<PathBuf>, DatasetError> {
     let path = folder.join("state.json");
     let state: State = serde_json::from_slice(&read_small(&path, MAX_JSON_BYTES)?)
         .map_err(|error| DatasetError::invalid(&path, error.to_string(), "the state.json of `datasets`"))?;
@@ -237,7 +268,7 @@ fn saved(folder: &Path) -> Result<Source, DatasetError> {
         }
         files.push(folder.join(filename));
     }
-    ArrowFiles::open(&files).map(Source::Arrow)
+    Ok(files)
 }
 
 fn mel_method(path: &Path) -> Result<Option<MelMethod>, DatasetError> {
@@ -246,7 +277,8 @@ fn mel_method(path: &Path) -> Result<Option<MelMethod>, DatasetError> {
     Ok(config.map(MelMethod::from))
 }
 
-fn read_small(path: &Path, most: u64) -> Result<Vec<u8>, DatasetError> {
+/// A file of at most so many bytes.
+pub(super) fn read_small(path: &Path, most: u64) -> Result<Vec<u8>, DatasetError> {
     let bytes = fs::metadata(path).map_err(DatasetError::io(path))?.len();
     if bytes > most {
         return Err(DatasetError::invalid(path, format!("{bytes} bytes"), format!("at most {most}")));

@@ -54,6 +54,12 @@ impl ParquetFiles {
         self.rows
     }
 
+    /// The names of the first file's root columns.
+    pub fn columns(&self) -> impl Iterator<Item = &str> {
+        let fields = self.files.first().map(|(_, metadata)| metadata.schema().fields().iter());
+        fields.into_iter().flatten().map(|field| field.name().as_str())
+    }
+
     /// One row, as a batch. `columns` are the root columns that are read.
     pub fn row(&self, row: usize, columns: &[&str]) -> Result<RecordBatch, DatasetError> {
         let Group { first_row, file, index } =

@@ -174,19 +174,23 @@ pub fn hash<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
     hasher.finalize().iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
-/// Rewrites a shard as Parquet, batch by batch.
-fn to_parquet(spool: &Path, path: &Path) -> Result<(), DatasetError> {
-    let file = File::open(spool).map_err(DatasetError::io(spool))?;
-    let reader = StreamReader::try_new_buffered(file, None).map_err(DatasetError::arrow(spool))?;
-    let properties = WriterProperties::builder()
+/// How datasets are written as Parquet.
+pub fn parquet_properties() -> WriterProperties {
+    WriterProperties::builder()
         .set_compression(Compression::SNAPPY)
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
         // Small pages, so that one picture can be read without its neighbours.
         .set_write_batch_size(8)
         .set_dictionary_enabled(false)
-        .build();
+        .build()
+}
+
+/// Rewrites a shard as Parquet, batch by batch.
+fn to_parquet(spool: &Path, path: &Path) -> Result<(), DatasetError> {
+    let file = File::open(spool).map_err(DatasetError::io(spool))?;
+    let reader = StreamReader::try_new_buffered(file, None).map_err(DatasetError::arrow(spool))?;
     write_atomically(path, |out| {
-        let mut writer = ArrowWriter::try_new(out, reader.schema(), Some(properties))?;
+        let mut writer = ArrowWriter::try_new(out, reader.schema(), Some(parquet_properties()))?;
         for batch in reader {
             writer.write(&batch?)?;
         }

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use thiserror::Error;
 
+use crate::dataset::{DatasetError, ParquetFiles, text};
+
 /// The columns of ids and of captions, in the order of preference: ours, those of datasets, those of `MusicCaps`.
 const IDS: [&str; 4] = ["id", "audio_file", "file", "ytid"];
 const CAPTIONS: [&str; 3] = ["caption", "text", "genre"];
@@ -21,6 +23,9 @@ pub enum CaptionsError {
         /// What it said.
         source: std::io::Error,
     },
+    /// A Parquet file cannot be read.
+    #[error(transparent)]
+    Parquet(#[from] DatasetError),
     /// The file is of another form.
     #[error("{}: found {found}, expected {expected}", file.display())]
     Format {
@@ -33,15 +38,20 @@ pub enum CaptionsError {
     },
 }
 
-/// Reads a JSON object `{id: caption}`, or a CSV file with a heading, by the file's extension.
+/// Reads a JSON object `{id: caption}`, or a CSV file with a heading, or a Parquet file, by the file's extension. Columns are
+/// known by their names: see [`IDS`] and [`CAPTIONS`].
 pub fn read(file: &Path) -> Result<BTreeMap<String, String>, CaptionsError> {
     let format = |found: String, expected: String| CaptionsError::Format { file: file.to_owned(), found, expected };
-    let text = std::fs::read_to_string(file).map_err(|source| CaptionsError::Io { file: file.to_owned(), source })?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let read = || {
+        let text = std::fs::read_to_string(file);
+        let text = text.map_err(|source| CaptionsError::Io { file: file.to_owned(), source })?;
+        Ok::<_, CaptionsError>(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+    };
     let pairs = match file.extension().and_then(|extension| extension.to_str()) {
-        Some("json") => json(text),
-        Some("csv") => csv(text),
-        _ => Err(("another extension".to_owned(), ".json or .csv".to_owned())),
+        Some("json") => json(&read()?),
+        Some("csv") => csv(&read()?),
+        Some("parquet") => parquet(&ParquetFiles::open(&[file.to_owned()])?)?,
+        _ => Err(("another extension".to_owned(), ".json, .csv or .parquet".to_owned())),
     };
     let mut captions = BTreeMap::new();
     for (id, caption) in pairs.map_err(|(found, expected)| format(found, expected))? {
@@ -72,17 +82,43 @@ fn json(text: &str) -> Pairs {
 fn csv(text: &str) -> Pairs {
     let mut reader = csv::Reader::from_reader(text.as_bytes());
     let headings = reader.headers().map_err(|error| (error.to_string(), "a heading".to_owned()))?.clone();
-    let column = |names: &[&str]| {
-        let place = names.iter().find_map(|name| headings.iter().position(|heading| heading.trim() == *name));
-        let found = format!("the columns {}", headings.iter().collect::<Vec<_>>().join(", "));
-        place.ok_or_else(|| (found, format!("one of {}", names.join(", "))))
-    };
-    let (id, caption) = (column(&IDS)?, column(&CAPTIONS)?);
+    let headings: Vec<&str> = headings.iter().map(str::trim).collect();
+    let (id, caption) = (column(&headings, &IDS)?, column(&headings, &CAPTIONS)?);
     let pair = |record: csv::Result<csv::StringRecord>| {
         let record = record.map_err(|error| (error.to_string(), "as many fields as headings".to_owned()))?;
         Ok((record[id].to_owned(), record[caption].to_owned()))
     };
     reader.records().map(pair).collect()
+}
+
+/// The pairs of a Parquet file, or why it cannot be read.
+fn parquet(files: &ParquetFiles) -> Result<Pairs, DatasetError> {
+    let columns: Vec<&str> = files.columns().collect();
+    let (id, caption) = match (column(&columns, &IDS), column(&columns, &CAPTIONS)) {
+        (Ok(id), Ok(caption)) => (columns[id], columns[caption]),
+        (Err(error), _) | (_, Err(error)) => return Ok(Err(error)),
+    };
+    let (mut pairs, mut wrong) = (Vec::new(), None);
+    files.scan(&[id, caption], |batch| {
+        let value = |name, row| batch.column_by_name(name).and_then(|column| text(column, row));
+        for row in 0..batch.num_rows() {
+            match (value(id, row), value(caption, row)) {
+                (Some(id), Some(caption)) => pairs.push((id.to_owned(), caption.to_owned())),
+                (found, _) => {
+                    let column = if found.is_none() { id } else { caption };
+                    let row = pairs.len();
+                    wrong.get_or_insert_with(|| (format!("no text in `{column}` of row {row}"), "text".to_owned()));
+                }
+            }
+        }
+    })?;
+    Ok(wrong.map_or(Ok(pairs), Err))
+}
+
+/// The place of the first of `names` that is among the columns.
+fn column(columns: &[&str], names: &[&str]) -> Result<usize, (String, String)> {
+    let place = names.iter().find_map(|name| columns.iter().position(|column| column == name));
+    place.ok_or_else(|| (format!("the columns {}", columns.join(", ")), format!("one of {}", names.join(", "))))
 }
 
 #[cfg(test)]

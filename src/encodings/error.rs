@@ -1,6 +1,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::dataset::DatasetError;
 use nocturne_models::checkpoint::CheckpointError;
 
 /// Why encodings cannot be read, found or written.
@@ -17,6 +18,15 @@ pub enum EncodingsError {
     /// A file of tensors cannot be read.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
+    /// A dataset cannot be read.
+    #[error(transparent)]
+    Dataset(#[from] DatasetError),
+    /// A dataset without encodings.
+    #[error("{}: no column `encoding`; `nocturne encode text` and `encode audio` make it where `--output` is the dataset", dataset.display())]
+    NoColumn {
+        /// The dataset.
+        dataset: PathBuf,
+    },
     /// A pickle holds something other than a dictionary of tensors.
     #[error("{}: not a pickled dictionary of tensors: found {found}, expected {expected}", file.display())]
     Pickle {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use nocturne_models::checkpoint::Checkpoint;
 use nocturne_vocoder::audio::READS;
 
-use super::{EncodingsError, pickle};
+use super::{EncodingsError, column, pickle};
 
 /// What one caption or recording was encoded to.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,13 +37,29 @@ type Names = HashMap<String, (String, Option<String>)>;
 impl Encodings {
     /// Reads safetensors with a `[token, dim]` tensor an id, or a pickled dictionary `{id: tensor}` of the published
     /// scripts, saved by `pickle.dump` or `torch.save`, of PyTorch's tensors or `NumPy`'s arrays. Vectors `[dim]` and tensors
-    /// `[1, token, dim]` are taken, too. A pickle is parsed, never executed.
+    /// `[1, token, dim]` are taken, too. A pickle is parsed, never executed. A folder is a dataset with a column `encoding`:
+    /// the ids are its recordings.
     ///
     /// # Errors
     ///
     /// If the file is of no such form, or empty, or its encodings differ in width or hold something not finite.
     pub fn open(path: &Path) -> Result<Self, EncodingsError> {
-        let by_id = if is_plain_pickle(path)? { pickle::read(path)? } else { read_checkpoint(path)? };
+        let by_id = if path.is_dir() {
+            column::read(path)?
+        } else if is_plain_pickle(path)? {
+            pickle::read(path)?
+        } else {
+            read_checkpoint(path)?
+        };
+        Self::new(path, by_id)
+    }
+
+    /// Encodings by id, to be told of as those of the file `path`.
+    ///
+    /// # Errors
+    ///
+    /// If there are none, or they differ in width or hold something not finite.
+    pub fn new(path: &Path, by_id: BTreeMap<String, Encoding>) -> Result<Self, EncodingsError> {
         let Some((first, Encoding { dim, .. })) = by_id.iter().next() else {
             return Err(EncodingsError::Empty { file: path.to_owned() });
         };

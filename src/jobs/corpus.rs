@@ -1,24 +1,11 @@
 //! What a denoising network is trained on: a dataset's mels or their latents, with encodings where it is conditioned.
 
 use super::Mels;
-use crate::encodings::{Encoding, Encodings, EncodingsError};
+use crate::encodings::{Encoding, Encodings, PairingError};
 use crate::latents::Latents;
 use crate::train::TrainError;
 use crate::train::batches::Examples;
 use nocturne_models::random::Random;
-use thiserror::Error;
-
-/// Encodings that do not fit the dataset.
-#[derive(Debug, Error)]
-#[error("{missing} of {recordings} recordings have no encoding; the first: {first}")]
-pub struct PairingError {
-    /// How many recordings lack one.
-    pub missing: usize,
-    /// How many recordings there are.
-    pub recordings: usize,
-    /// What is the matter with the first of them.
-    pub first: Box<EncodingsError>,
-}
 
 /// The latents that a network learns, and their scale.
 pub struct Scaled {
@@ -44,19 +31,13 @@ impl Corpus {
 
     /// The same, conditioned: every recording must have an encoding.
     pub fn conditioned(self, encodings: &Encodings) -> Result<Self, PairingError> {
-        let names = self.mels.names();
-        let (mut found, mut missing) = (Vec::with_capacity(names.len()), Vec::new());
-        for name in names {
-            match encodings.lookup(name) {
-                Ok(encoding) => found.push(encoding.clone()),
-                Err(error) => missing.push(error),
-            }
-        }
-        let (recordings, count) = (names.len(), missing.len());
-        match missing.into_iter().next() {
-            None => Ok(Self { encodings: Some((encodings.dim(), found)), ..self }),
-            Some(first) => Err(PairingError { missing: count, recordings, first: Box::new(first) }),
-        }
+        let found = encodings.of_all(self.mels.names())?.into_iter().cloned().collect();
+        Ok(Self { encodings: Some((encodings.dim(), found)), ..self })
+    }
+
+    /// Which latents are learned, if any: see [`Latents::key`].
+    pub fn latents_key(&self) -> Option<&str> {
+        self.latents.as_ref().map(|scaled| scaled.latents.key())
     }
 
     /// What the first recordings are conditioned on, `count` of them; again from the first where there are fewer.

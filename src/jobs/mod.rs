@@ -8,7 +8,7 @@ mod train_diffusion;
 mod train_vae;
 
 pub use codec::{CodecError, CodecReport, Fidelity, measure_codec};
-pub use corpus::{Corpus, PairingError, Scaled};
+pub use corpus::{Corpus, Scaled};
 pub use mels::Mels;
 pub use train_diffusion::{JobError, Stage, TrainDiffusion, train_diffusion};
 pub use train_vae::{LevelsFor, TrainVae, TrainVaeError, VaeOutcome, train_vae};

@@ -1,10 +1,10 @@
 //! The job of `nocturne train unet` and its like: a mel dataset in, a model folder out.
 
 use super::sample::sample;
-use super::{Corpus, Mels, PairingError, Scaled};
+use super::{Corpus, Mels, Scaled};
 use crate::config::{DataSettings as CorpusSettings, Experiment, write_resolved};
 use crate::dataset::{Dataset, DatasetError};
-use crate::encodings::{Encoding, Encodings, EncodingsError};
+use crate::encodings::{Encoding, Encodings, EncodingsError, PairingError};
 use crate::latents::{EncodeError, EncodeLatents, encode_latents};
 use crate::pipeline::{
     Guide, ModelFolder, ModelFolderError, SampleError, Sampling, SamplingSettings, drawn_noise, open_vae,
@@ -161,6 +161,8 @@ pub fn train_diffusion(job: TrainDiffusion<'_>, mut report: impl FnMut(Stage)) -
             dataset: Some(job.dataset.to_owned()),
             vae: experiment.data.vae.clone(),
             encodings: experiment.data.encodings.clone(),
+            latents: corpus.latents_key().map(str::to_owned),
+            encoding_width: corpus.condition_width(),
         },
     };
     // What was trained, and on what, whatever the defaults say.

@@ -61,12 +61,13 @@ pub struct Latents {
     files: Vec<Mapped>,
     rows: usize,
     shape: [usize; 3],
+    key: String,
 }
 
 impl Latents {
     /// Opens a complete folder of latents.
     pub(super) fn open(folder: &Path, description: &Description) -> Result<Self, LatentsError> {
-        let Description { rows, shape: shape @ [channels, height, width], .. } = *description;
+        let Description { rows, shape: shape @ [channels, height, width], ref vae_sha256 } = *description;
         let mut files = Vec::new();
         for index in 0..rows.div_ceil(ROWS) {
             let path = file(folder, index);
@@ -78,7 +79,7 @@ impl Latents {
             }
             files.push(mapped);
         }
-        Ok(Self { files, rows, shape })
+        Ok(Self { files, rows, shape, key: vae_sha256.clone() })
     }
 
     /// How many there are.
@@ -94,6 +95,11 @@ impl Latents {
     /// `[channel, height, width]` of a latent.
     pub fn shape(&self) -> [usize; 3] {
         self.shape
+    }
+
+    /// What names the VAE that made them: the SHA-256 of its configuration and weights.
+    pub fn key(&self) -> &str {
+        &self.key
     }
 
     /// Draws latent `index` from its posterior, as the VAE gives it (not scaled).

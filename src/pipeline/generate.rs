@@ -47,11 +47,17 @@ pub enum GenerateError {
         expected: [usize; 3],
     },
     /// The model needs a condition.
-    #[error("the model is conditioned, and there is nothing to condition on")]
+    #[error("the model is conditional, and there is no prompt and no encoding to condition it on")]
     NoCondition,
     /// The model takes no condition.
     #[error("the model is unconditional: it takes no encodings and no prompt")]
     Unconditional,
+    /// The model takes no condition that it could be guided to.
+    #[error("`guidance_scale` is {scale}, expected 1: the model is unconditional, and there is nothing to guide it to")]
+    Guidance {
+        /// The scale.
+        scale: f64,
+    },
     /// The encodings do not fit the model.
     #[error("the encodings are {found} wide, the model takes {expected}")]
     ConditionWidth {
@@ -207,6 +213,9 @@ impl Generation<'_> {
                 return Err(GenerateError::NoCondition);
             }
             (None, Some(_)) => return Err(GenerateError::Unconditional),
+            (None, None) if self.settings.guidance_scale != 1.0 => {
+                return Err(GenerateError::Guidance { scale: self.settings.guidance_scale });
+            }
             _ => {}
         }
         match conditions.chain(&self.negative).find(|encoding| Some(encoding.dim) != expected) {

@@ -61,6 +61,10 @@ pub struct DataSettings {
     pub vae: Option<PathBuf>,
     /// The encodings that the network is conditioned on.
     pub encodings: Option<PathBuf>,
+    /// Which latents are learned: the key of the VAE that made them.
+    pub latents: Option<String>,
+    /// The width of the encodings.
+    pub encoding_width: Option<usize>,
 }
 
 /// The shape of the timesteps' distribution.
@@ -112,7 +116,8 @@ pub struct TrainSettings {
     pub ema_power: f64,
     /// The average's highest decay: 0.9999.
     pub ema_max_decay: f64,
-    /// γ of min-SNR loss weighting (arXiv 2303.09556): none, every timestep counts the same.
+    /// γ of min-SNR loss weighting (arXiv 2303.09556): none, every timestep counts the same. The validation loss is never
+    /// weighted.
     pub snr_gamma: Option<f64>,
     /// How timesteps are drawn: `uniform`.
     pub timestep_sampling: TimestepShape,

@@ -80,9 +80,9 @@ impl Due {
 impl Course {
     /// Opens a model folder. Where it holds a checkpoint and the run is to be resumed, `load` is given that, and the fields
     /// of `config` that begin with one of `kept` must be as they were; other changes are told.
-    pub fn open<M: Default + DeserializeOwned>(
+    pub fn open<C: Serialize + DeserializeOwned, M: Default + DeserializeOwned>(
         output: &Path,
-        config: Value,
+        config: &C,
         kept: &[&str],
         keep_last: usize,
         resume: bool,
@@ -90,11 +90,14 @@ impl Course {
     ) -> Result<(Self, Progress<M>), TrainError> {
         let folder = output.join("state");
         let store = Store::new(folder.clone(), keep_last);
+        let config = json!(config);
         let (mut progress, mut checkpoint) = (Progress::default(), None);
         match store.latest::<M>()? {
             Some(_) if !resume => return Err(TrainError::Occupied { folder }),
             Some((path, manifest)) => {
-                check_unchanged(&path, &manifest.config, &config, kept)?;
+                // A field that an older checkpoint lacks had what is now its default.
+                let saved = C::deserialize(&manifest.config).map_or(manifest.config, |saved| json!(saved));
+                check_unchanged(&path, &saved, &config, kept)?;
                 load(&path, &manifest.progress)?;
                 progress = manifest.progress;
                 checkpoint = Some((progress.step, path));
@@ -173,9 +176,11 @@ impl Course {
 
 fn check_unchanged(checkpoint: &Path, saved: &Value, configured: &Value, kept: &[&str]) -> Result<(), TrainError> {
     for difference in differences(saved, configured) {
-        let (saved, configured) = (difference.first.to_string(), difference.second.to_string());
         let field = difference.field;
-        if kept.iter().any(|prefix| field.starts_with(prefix)) {
+        // Which latents and encodings they were, an older checkpoint does not say.
+        let known = !field.starts_with("data.") || !(difference.first.is_null() || difference.second.is_null());
+        let (saved, configured) = (difference.first.to_string(), difference.second.to_string());
+        if known && kept.iter().any(|prefix| field.starts_with(prefix)) {
             return Err(TrainError::Changed { checkpoint: checkpoint.to_owned(), field, saved, configured });
         }
         tracing::warn!("resuming with `{field}` {configured}; it was {saved}");

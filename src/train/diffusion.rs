@@ -9,7 +9,6 @@ use std::time::Instant;
 use nocturne_models::backbone::Backbone;
 use nocturne_models::diffusion::Denoiser;
 use nocturne_models::network::NetworkConfig;
-use serde_json::json;
 
 use super::batches::{Batches, Drawing, Examples, Order};
 use super::config::TrainConfig;
@@ -26,7 +25,7 @@ use super::validation::validate;
 pub use super::course::Report;
 
 /// The fields that a resumed run keeps.
-const KEPT: [&str; 2] = ["model.", "scheduler."];
+const KEPT: [&str; 4] = ["model.", "scheduler.", "data.latents", "data.encoding_width"];
 
 /// A run to be done.
 pub struct Training<'a> {
@@ -118,7 +117,7 @@ impl<'a> Run<'a> {
         let mut learner = Learner::new(network, &config.scheduler, settings, total_steps)?;
 
         let load = |path: &Path, progress: &Progress| learner.load(path, progress.step);
-        let (course, progress) = Course::open(output, json!(config), &KEPT, settings.keep_last, resume, load)?;
+        let (course, progress) = Course::open(output, config, &KEPT, settings.keep_last, resume, load)?;
         let order = Order {
             indices: split.train.as_slice().into(),
             batch_size: settings.train_batch_size,
@@ -213,8 +212,8 @@ impl<'a> Run<'a> {
     fn validate(&mut self) -> Result<(), TrainError> {
         let TrainConfig { train, scheduler, .. } = self.config;
         let network = self.learner.published();
-        let denoiser = Denoiser::new(&network, self.learner.schedule(), scheduler.prediction_type)
-            .weighted(train.loss_weighting());
+        // Not weighted, so that runs of other weightings can be compared.
+        let denoiser = Denoiser::new(&network, self.learner.schedule(), scheduler.prediction_type);
         let drawing = Drawing { seed: train.seed, timesteps: train.timesteps(scheduler)?, condition_dropout: 0.0 };
         let (examples, held_out) = (&*self.examples, &self.split.validation);
         let meter = validate(&denoiser, &network, examples, held_out, train.train_batch_size, drawing)?;

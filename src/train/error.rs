@@ -77,7 +77,7 @@ pub enum TrainError {
     #[error("the batches ended: the thread that prepares them stopped")]
     BatchesEnded,
     /// The run was not made with this configuration.
-    #[error("{}: `{field}` was {saved} and is now {configured}; a resumed run keeps its network and schedule", checkpoint.display())]
+    #[error("{}: `{field}` was {saved} and is now {configured}; a resumed run keeps its network, its noise schedule and what it learns", checkpoint.display())]
     Changed {
         /// The checkpoint.
         checkpoint: PathBuf,

@@ -13,7 +13,7 @@ use super::meter::Meter;
 /// At most so many examples, spread evenly over the held-out ones, so that validating stays short beside training.
 const MOST: usize = 512;
 
-/// Measures the loss of `network` over the examples `indices`.
+/// Measures the loss of `network` over the examples `indices`, with the weighting of `denoiser`.
 pub fn validate<N: Module + Network>(
     denoiser: &Denoiser<'_, N>,
     network: &N,

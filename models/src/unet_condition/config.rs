@@ -32,8 +32,8 @@ pub struct UNet2DConditionConfig {
     /// `DownBlock2D`, `AttnDownBlock2D`, `CrossAttnDownBlock2D`, `ResnetDownsampleBlock2D` or `SimpleCrossAttnDownBlock2D`,
     /// from the largest resolution to the smallest.
     pub down_block_types: Vec<String>,
-    /// `UNetMidBlock2DCrossAttn`, `UNetMidBlock2D` or `UNetMidBlock2DSimpleCrossAttn`.
-    pub mid_block_type: String,
+    /// `UNetMidBlock2DCrossAttn`, `UNetMidBlock2D` or `UNetMidBlock2DSimpleCrossAttn`; null for no block.
+    pub mid_block_type: Option<String>,
     /// `UpBlock2D`, `AttnUpBlock2D`, `CrossAttnUpBlock2D`, `ResnetUpsampleBlock2D` or `SimpleCrossAttnUpBlock2D`, from the
     /// smallest resolution to the largest.
     pub up_block_types: Vec<String>,
@@ -127,7 +127,7 @@ impl Default for UNet2DConditionConfig {
             flip_sin_to_cos: true,
             freq_shift: 0.0,
             down_block_types: names(down, [down, down, "DownBlock2D"]),
-            mid_block_type: "UNetMidBlock2DCrossAttn".to_owned(),
+            mid_block_type: Some("UNetMidBlock2DCrossAttn".to_owned()),
             up_block_types: names("UpBlock2D", [up; 3]),
             only_cross_attention: PerLevel::One(false),
             mid_block_only_cross_attention: None,
@@ -197,7 +197,7 @@ impl UNet2DConditionConfig {
     pub(super) fn knows_context(&self, level: usize) -> bool {
         let last = self.block_out_channels.len() - 1;
         let (down, up) = (&self.down_block_types[level], &self.up_block_types[last - level]);
-        let mid = (level == last).then_some(&self.mid_block_type);
+        let mid = self.mid_block_type.as_ref().filter(|_| level == last);
         [down, up].into_iter().chain(mid).any(|name| BlockKind::of(name).knows_context())
     }
 

@@ -5,12 +5,12 @@ use super::block_kind::BlockKind;
 use super::{BlockAttention, Context, PerLevel, UNet2DConditionConfig};
 use crate::blocks::{Layer, Resample, ResnetBlock};
 
-/// A residual block at the smallest resolution, behind it attention and another where there is any.
+/// A residual block at the smallest resolution, behind it attention and another where there is any; or nothing at all.
 #[derive(Module, Debug)]
 pub struct MidBlock {
     /// One, or none.
     pub attentions: Vec<BlockAttention>,
-    /// One more than attentions.
+    /// One more than attentions, or none.
     pub resnets: Vec<ResnetBlock>,
     /// Whether backward makes the activations of each layer again, instead of finding them kept.
     pub gradient_checkpointing: bool,
@@ -18,7 +18,10 @@ pub struct MidBlock {
 
 impl MidBlock {
     pub(super) fn new(config: &UNet2DConditionConfig, device: &Device) -> Self {
-        let (kind, level) = (BlockKind::of(&config.mid_block_type), config.block_out_channels.len() - 1);
+        let Some(name) = &config.mid_block_type else {
+            return Self { attentions: Vec::new(), resnets: Vec::new(), gradient_checkpointing: false };
+        };
+        let (kind, level) = (BlockKind::of(name), config.block_out_channels.len() - 1);
         let (channels, scale) = (config.block_out_channels[level], config.mid_block_scale_factor);
         // diffusers leaves self-attention out of the blocks named "simple" only.
         let only_cross = kind == BlockKind::Simple

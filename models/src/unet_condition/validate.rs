@@ -1,6 +1,7 @@
 //! What a configuration may say.
 
-use std::fmt::Debug;
+use serde::Serialize;
+use serde_json::json;
 
 use super::block_kind::BlockKind;
 use super::{Activation, PerLevel, UNet2DConditionConfig};
@@ -34,7 +35,9 @@ impl UNet2DConditionConfig {
 
     fn check_names(&self) -> Result<(), ConfigError> {
         one_of("_class_name", &self.class_name, &["UNet2DConditionModel"])?;
-        one_of("mid_block_type", &self.mid_block_type, &BlockKind::MID)?;
+        if let Some(name) = &self.mid_block_type {
+            one_of("mid_block_type", name, &BlockKind::MID)?;
+        }
         one_of("act_fn", &self.act_fn, &["silu", "swish"])?;
         one_of("resnet_time_scale_shift", &self.resnet_time_scale_shift, &["default", "scale_shift"])?;
         one_of("time_embedding_type", &self.time_embedding_type, &["positional"])?;
@@ -53,8 +56,8 @@ impl UNet2DConditionConfig {
 
     /// What is not supported.
     fn check_absent(&self) -> Result<(), ConfigError> {
-        fn null<T: Debug>(field: &'static str, value: Option<&T>) -> Result<(), ConfigError> {
-            check(field, value.is_none(), format_args!("{value:?}"), "null")
+        fn null<T: Serialize>(field: &'static str, value: Option<&T>) -> Result<(), ConfigError> {
+            check(field, value.is_none(), json!(value), "null")
         }
         null("num_attention_heads", self.num_attention_heads.as_ref())?;
         null("reverse_transformer_layers_per_block", self.reverse_transformer_layers_per_block.as_ref())?;
@@ -146,7 +149,8 @@ impl UNet2DConditionConfig {
             let kind = BlockKind::of(name);
             (name, last - index, if kind.takes_head_width() { index } else { last - index })
         });
-        for (name, level, of_heads) in down.chain(up).chain([(&self.mid_block_type, last, last)]) {
+        let mid = self.mid_block_type.iter().map(|name| (name, last, last));
+        for (name, level, of_heads) in down.chain(up).chain(mid) {
             let (kind, channels) = (BlockKind::of(name), self.block_out_channels[level]);
             if kind.takes_head_width() || kind.knows_context() {
                 let found = self.attention_head_dim.at(of_heads);

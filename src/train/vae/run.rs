@@ -10,7 +10,6 @@ use nocturne_models::patch_gan::PatchGan;
 use nocturne_models::perceptual::Perceptual;
 use nocturne_models::random::Random;
 use nocturne_models::vae::AutoencoderKl;
-use serde_json::json;
 
 use super::VaeConfig;
 use super::batch::{Pictures, read_pictures};
@@ -143,7 +142,7 @@ impl<'a> Run<'a> {
         let total_steps = settings.total_steps(split.train.len());
         let mut learner = VaeLearner::new(network, discriminator, perceptual, loss, settings, total_steps);
         let load = |path: &Path, progress: &Progress<VaeMeter>| learner.load(path, progress.step);
-        let (course, progress) = Course::open(output, json!(config), &KEPT, settings.keep_last, resume, load)?;
+        let (course, progress) = Course::open(output, config, &KEPT, settings.keep_last, resume, load)?;
 
         let seed = settings.seed;
         let sequence = Sequence { indices: split.train.as_slice().into(), batch_size: settings.train_batch_size, seed };
