@@ -207,7 +207,14 @@ mod tests {
 
     fn loss() -> LossSettings {
         // A divergence that weighs as much as the rest, so that leaving it out would show.
-        LossSettings { kl_weight: 1.0, disc_start: 1, disc_ndf: 4, disc_num_layers: 1, ..LossSettings::default() }
+        LossSettings {
+            kl_weight: 1.0,
+            perceptual_weight: 0.25,
+            disc_start: 1,
+            disc_ndf: 4,
+            disc_num_layers: 1,
+            ..LossSettings::default()
+        }
     }
 
     fn pictures() -> Pictures {
@@ -263,7 +270,7 @@ mod tests {
             let made = network.decode(posterior.sample(noise.clone()));
             let pixels = (made.clone() - original.clone()).abs().sum() / ITEMS as f64;
             let distance = learner.perceptual.distance(made.clone(), original.clone()).mean();
-            let reconstructing = pixels + distance * (SHAPE[2] * SHAPE[3]) as f64;
+            let reconstructing = pixels + distance * settings.perceptual_weight * (SHAPE[2] * SHAPE[3]) as f64;
             let fooling = -judge.forward(made.clone()).mean();
             (made, reconstructing, fooling, posterior.kl().sum() / ITEMS as f64)
         };
@@ -271,7 +278,9 @@ mod tests {
             let last = network.decoder.conv_out.weight.val().grad(&loss.backward()).unwrap();
             f64::from(last.square().sum().sqrt().into_scalar::<f32>())
         };
-        let weight = norm(forward().1) / (norm(forward().2) + 1e-4) * settings.disc_weight;
+        let quotient = norm(forward().1) / (norm(forward().2) + 1e-4);
+        assert!(quotient < 1e4, "{quotient}, which is cut");
+        let weight = quotient * settings.disc_weight;
         assert!((f64::from(measured[6]) - weight).abs() < 1e-4 * weight, "{} is not {weight}", measured[6]);
 
         let (_, reconstructing, fooling, kl) = forward();
@@ -320,8 +329,9 @@ mod tests {
         for (full, half) in full.iter().zip(&half) {
             let norm = |values: &mut dyn Iterator<Item = f32>| values.map(|value| value * value).sum::<f32>().sqrt();
             let far = norm(&mut full.iter().zip(half).map(|(a, b)| a - b)) / norm(&mut full.iter().copied());
-            // bfloat16 keeps 8 bits: 0.4 % an operation, over some thirty layers.
-            assert!(full.len() == half.len() && far > 0.0 && far < 0.1, "off by {far}");
+            // bfloat16 keeps 8 bits: 0.4 % an operation, over some thirty layers; and absolute differences near zero change
+            // their gradient's sign.
+            assert!(full.len() == half.len() && far > 0.0 && far < 0.2, "off by {far}");
         }
     }
 }
