@@ -25,7 +25,7 @@ for _name in ("OMP", "MKL", "OPENBLAS", "NUMBA", "RAYON"):
 
 ROOT = Path(__file__).resolve().parents[2]
 # Together, always: another choice of packages has other features, and compiles the tensor library again.
-PACKAGES = ["-p", "nocturne-models", "-p", "nocturne-vocoder", "-p", "nocturne"]
+PACKAGES = ["-p", "nocturne-models", "-p", "nocturne-vocoder", "-p", "nocturne-evaluation", "-p", "nocturne"]
 
 
 def arguments(text):

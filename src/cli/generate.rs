@@ -80,8 +80,8 @@ impl Generate {
         }
         // DDPM is what DDIM becomes with 1.
         let without_eta = match experiment.sampling.scheduler {
-            Scheduler::Ddim => false,
-            Scheduler::Ddpm => self.eta.is_some_and(|eta| eta != 1.0),
+            None | Some(Scheduler::Ddim) => false,
+            Some(Scheduler::Ddpm) => self.eta.is_some_and(|eta| eta != 1.0),
             _ => self.eta.is_some(),
         };
         if without_eta {

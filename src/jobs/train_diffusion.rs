@@ -18,6 +18,7 @@ use crate::train::{DataSettings, TrainConfig, TrainError};
 use burn::tensor::Device;
 use ndarray::s;
 use nocturne_models::backbone::Backbone;
+use nocturne_models::diffusion::{DiffusionError, NoiseSchedule};
 use nocturne_models::network::{ConfigError, NetworkConfig, NetworkError};
 use nocturne_models::random::Random;
 use nocturne_models::vae::AutoencoderKl;
@@ -53,6 +54,9 @@ pub enum JobError {
     /// The encodings do not fit the dataset.
     #[error(transparent)]
     Pairing(#[from] PairingError),
+    /// The schedule cannot be used, or no clip could be sampled by it from the trained network.
+    #[error(transparent)]
+    Diffusion(#[from] DiffusionError),
     /// Training failed.
     #[error(transparent)]
     Train(#[from] TrainError),
@@ -112,6 +116,7 @@ pub fn train_diffusion(job: TrainDiffusion<'_>, mut report: impl FnMut(Stage)) -
         let (config, network) = open_vae(path, job.device)?;
         (folder.vae, vae) = (Some(config), Some(network));
     }
+    experiment.sampling.sampler(&folder.scheduler, &NoiseSchedule::new(&folder.scheduler)?)?;
     let latents = match (&mut folder.vae, &vae) {
         (Some(config), Some(vae)) => {
             let encode = EncodeLatents {

@@ -57,7 +57,7 @@ impl Sampling<'_> {
     ) -> Result<Array4<f32>, SampleError> {
         let scheduler = &self.folder.scheduler;
         let schedule = NoiseSchedule::new(scheduler)?;
-        let sampler = Sampler::new(self.settings.kind(), scheduler, &schedule, self.settings.num_inference_steps)?;
+        let sampler = self.settings.sampler(scheduler, &schedule)?;
         let at_once = if *self.device == Device::flex() { 1 } else { self.settings.eval_batch_size.max(1) };
         let mut mels = Vec::new();
         for start in (0..noise.dim().0).step_by(at_once) {

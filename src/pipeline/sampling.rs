@@ -1,7 +1,9 @@
 //! How to sample, and the noise to start from.
 
 use ndarray::Array4;
-use nocturne_models::diffusion::{AlgorithmType, DiffusionError, SamplerKind};
+use nocturne_models::diffusion::{
+    AlgorithmType, DiffusionError, NoiseSchedule, PredictionType, Sampler, SamplerKind, SchedulerConfig,
+};
 use nocturne_models::random::Random;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
@@ -15,8 +17,8 @@ pub struct SamplingSettings {
     pub num_images: usize,
     /// Steps from noise to mel.
     pub num_inference_steps: usize,
-    /// Which equations.
-    pub scheduler: Scheduler,
+    /// Which equations; if absent, DDIM, or flow-euler where the network predicts a flow.
+    pub scheduler: Option<Scheduler>,
     /// DDIM's noise: 0 is deterministic, 1 as much as DDPM.
     pub eta: f64,
     /// Classifier-free guidance of a conditional model: 1 is none.
@@ -38,7 +40,7 @@ impl Default for SamplingSettings {
         Self {
             num_images: 10,
             num_inference_steps: 50,
-            scheduler: Scheduler::Ddim,
+            scheduler: None,
             eta: 0.0,
             guidance_scale: 1.0,
             guidance_rescale: 0.0,
@@ -79,9 +81,17 @@ pub enum Scheduler {
 }
 
 impl SamplingSettings {
-    /// The sampler's equations.
-    pub fn kind(&self) -> SamplerKind {
-        match self.scheduler {
+    /// The sampler for a model of this schedule; refuses what cannot sample from it.
+    pub fn sampler(&self, config: &SchedulerConfig, schedule: &NoiseSchedule) -> Result<Sampler, DiffusionError> {
+        let scheduler = self.scheduler.unwrap_or(match config.prediction_type {
+            PredictionType::Flow => Scheduler::FlowEuler,
+            _ => Scheduler::Ddim,
+        });
+        Sampler::new(self.kind(scheduler), config, schedule, self.num_inference_steps)
+    }
+
+    fn kind(&self, scheduler: Scheduler) -> SamplerKind {
+        match scheduler {
             Scheduler::Ddpm => SamplerKind::Ddpm,
             Scheduler::Ddim => SamplerKind::Ddim { eta: self.eta },
             Scheduler::Euler => SamplerKind::Euler,
