@@ -116,12 +116,12 @@ fn guard_all() {
 
 /// What stands around attention and linear layers, each eight times in a row.
 fn guard_transformer(device: &Device) {
-    let normal = |name: [usize; 2]| Tensor::<2>::random(name, Distribution::Normal(0.0, 1.0), device);
-    let (scale, shift) = (normal([2, 512]), normal([2, 512]));
+    let normal = |shape: [usize; 2]| Tensor::<2>::random(shape, Distribution::Normal(0.0, 1.0), device);
+    let (scale, shift) = (normal([2, 512]).require_grad(), normal([2, 512]).require_grad());
 
     let ours = |x: Tensor<3>| ops::gated_sum(x.clone(), scale.clone(), x);
     let plain = |x: Tensor<3>| x.clone() + scale.clone().unsqueeze_dim::<3>(1) * x;
-    guard("gated sum", 1.0, [2, 256, 512], &(), |(), x| eight(ours, x), |(), x| eight(plain, x));
+    guard("gated sum", 1.2, [2, 256, 512], &(), |(), x| eight(ours, x), |(), x| eight(plain, x));
 
     let ours = |x| ops::modulated_layer_norm(x, scale.clone(), shift.clone(), 1e-6);
     let plain = |x: Tensor<3>| {
@@ -129,7 +129,7 @@ fn guard_transformer(device: &Device) {
         let normalised = centred.clone() / (centred.square().mean_dim(2) + 1e-6).sqrt();
         normalised * scale.clone().unsqueeze_dim(1) + shift.clone().unsqueeze_dim(1)
     };
-    guard("modulated layer norm", 1.0, [2, 256, 512], &(), |(), x| eight(ours, x), |(), x| eight(plain, x));
+    guard("modulated layer norm", 1.5, [2, 256, 512], &(), |(), x| eight(ours, x), |(), x| eight(plain, x));
 
     let table = normal([256, 64]);
     let ours = |x| ops::rotary(x, table.clone());
@@ -141,14 +141,14 @@ fn guard_transformer(device: &Device) {
         let ahead = first.clone() * cosine.clone() - second.clone() * sine.clone();
         Tensor::cat(vec![ahead, second * cosine + first * sine], 3).reshape([2, 256, 512])
     };
-    guard("rotary", 1.0, [2, 256, 512], &(), |(), x| eight(ours, x), |(), x| eight(plain, x));
+    guard("rotary", 1.5, [2, 256, 512], &(), |(), x| eight(ours, x), |(), x| eight(plain, x));
 
     // Halves its input: one after the other would end soon.
     let both = |x: Tensor<3>| Tensor::cat(vec![x.clone(), x], 2);
     let plain = |x: Tensor<3>| silu(x.clone().narrow(2, 0, 512)) * x.narrow(2, 512, 512);
     guard(
         "SwiGLU",
-        1.0,
+        1.3,
         [2, 256, 1024],
         &(),
         |(), x| eight(|x| both(ops::swiglu(x)), x),

@@ -8,6 +8,8 @@
 mod autodiff;
 mod tensors;
 
+use std::iter::repeat;
+
 use burn::backend::{Dispatch, DispatchTensor};
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::Tensor;
@@ -34,32 +36,55 @@ where
     T: Tensors,
 {
     let mut kept = Detached::default();
-    let (inner, tracked) = (hidden.clone().without_autodiff(), hidden.is_tracked());
-    let endpoint = hidden.is_require_grad();
-    let beside = beside.changed(&mut kept);
-    let block = block.map(&mut OnParameters(&mut kept));
-    let output = forward(&block, inner.clone(), beside.clone());
-    if !tracked && kept.parents.is_empty() {
-        return output;
+    let (tracked, endpoint) = (hidden.is_tracked(), hidden.is_require_grad());
+    let inner = Arguments {
+        hidden: hidden.clone().without_autodiff(),
+        beside: beside.clone().changed(&mut kept),
+        block: block.clone().map(&mut OnParameters(&mut kept)),
+    };
+    let Detached { tracks, parents } = kept;
+    if !tracked && parents.is_empty() {
+        return forward(&block, hidden, beside);
     }
+    // Without gradients, but as in the second run: autodiff chooses other operations in places.
+    let output = inner.clone().run(&forward, false, repeat(false)).output;
+    let output = Tensor::<D>::from_dispatch(output).without_autodiff();
 
     // As a walk from the loss backwards finds them without recomputation: parameters, what is beside, `hidden`. It
     // decides in which order the parts of other gradients are added.
     let hidden = hidden.into_dispatch();
     let mut others = Vec::new();
-    let chain = kept.parents.into_iter().fold(hidden.clone(), |chain, (parent, endpoint)| {
+    let chain = parents.into_iter().fold(hidden.clone(), |chain, (parent, endpoint)| {
         Dispatch::joined(chain, parent, endpoint, &mut others)
     });
-    let mut leaves = Leaves { tracks: kept.tracks.into_iter(), leaves: Vec::new() };
-    let again = move || {
-        let hidden = inner.autodiff().set_require_grad(tracked);
-        let beside = beside.changed(&mut leaves);
-        let block = block.map(&mut OnParameters(&mut leaves));
-        let others = leaves.leaves;
-        Rerun { output: forward(&block, hidden.clone(), beside).into_dispatch(), hidden: hidden.into_dispatch(), others }
-    };
-    let again = Again { run: Box::new(again), endpoint, others };
+    let run = Box::new(move || inner.run(&forward, tracked, tracks.into_iter()));
+    let again = Again { run, endpoint, others };
     Tensor::from_dispatch(Dispatch::recomputed(hidden, chain, output.into_dispatch(), again))
+}
+
+/// What a block is run with, out of the graph.
+#[derive(Clone)]
+struct Arguments<const D: usize, M, T> {
+    hidden: Tensor<D>,
+    beside: T,
+    block: M,
+}
+
+impl<const D: usize, M: Module, T: Tensors> Arguments<D, M, T> {
+    /// Runs it in a graph of its own, for the gradients of `hidden` and of all other tensors that `tracks` says.
+    fn run(
+        self,
+        forward: &impl Fn(&M, Tensor<D>, T) -> Tensor<D>,
+        tracked: bool,
+        tracks: impl Iterator<Item = bool>,
+    ) -> Rerun {
+        let mut leaves = Leaves { tracks, leaves: Vec::new() };
+        let hidden = self.hidden.autodiff().set_require_grad(tracked);
+        let beside = self.beside.changed(&mut leaves);
+        let block = self.block.map(&mut OnParameters(&mut leaves));
+        let output = forward(&block, hidden.clone(), beside).into_dispatch();
+        Rerun { output, hidden: hidden.into_dispatch(), others: leaves.leaves }
+    }
 }
 
 /// Takes tensors out of the graph and remembers those that were in it.
