@@ -9,6 +9,7 @@ use std::sync::atomic::AtomicBool;
 
 use interpreter::python;
 use nocturne::dataset::{Dataset, Format, MelMethod, PrepareOptions, prepare};
+use nocturne::encodings::{Encoding, Encodings, write_column};
 use nocturne_models::random::Random;
 use nocturne_vocoder::audio::Audio;
 use nocturne_vocoder::mel::{MelConfig, pixel_from_unit};
@@ -62,6 +63,11 @@ fn python_reads_what_we_write() {
                 ..PrepareOptions::new(&input, &output, method.clone())
             };
             prepare(&options, &AtomicBool::new(false), |_| ()).unwrap();
+            let (tokens, dim) = if name == "image" { (1, 2) } else { (2, 1) };
+            let encoding = |index: u16| Encoding { tokens, dim, values: [f32::from(index), 0.5].into() };
+            let encodings = (0..5).map(|index| (index.to_string(), encoding(index))).collect();
+            let encodings = Encodings::new(&output, encodings).unwrap();
+            write_column(&output, &encodings, &AtomicBool::new(false)).unwrap();
             let dataset = Dataset::open(&output).unwrap();
             std::fs::write(folder.path().join(format!("{name}-{format}.values")), dump(&dataset, name == "image"))
                 .unwrap();

@@ -3,9 +3,11 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use nocturne::encodings::{self, Encoding, Encodings, EncodingsError};
+use burn::tensor::Device;
+use nocturne::encodings::{self, Encoding, Encodings, EncodingsError, TextEncoder};
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/encodings").join(name)
@@ -116,4 +118,32 @@ fn files_that_cannot_be_used_say_why() {
         assert!(message.contains(name) && !message.contains('\n'), "{message}");
     }
     assert!(matches!(Encodings::open(&folder.path().join("none.p")), Err(EncodingsError::Io { .. })));
+}
+
+/// Captions of any lengths are encoded as each alone, to rounding, and keep their order.
+#[test]
+fn a_batch_of_captions_is_encoded_as_each_alone() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/tests/fixtures/t5/flan");
+    let encoder = TextEncoder::open(&folder, Some(12), &Device::flex()).unwrap();
+    let words = ["soft", "rain", "on", "a", "tin", "roof", "at", "night"];
+    let texts: Vec<String> = (0..11).map(|index| words[..index * 5 % 9].join(" ")).collect();
+    let alone: Vec<_> = texts.iter().map(|text| encoder.encode(text).unwrap()).collect();
+    assert!(alone.iter().any(|(_, cut)| *cut) && alone.iter().any(|(_, cut)| !*cut));
+    for batch_size in [1, 4, 100] {
+        let mut told = Vec::new();
+        let together = encoder.encode_all(&texts, batch_size, |done| {
+            told.push(done);
+            ControlFlow::Continue(())
+        });
+        assert_eq!(told.last(), Some(&11));
+        assert_eq!(told.len(), 11_usize.div_ceil(batch_size));
+        for ((together, cut), (alone, alone_cut)) in together.unwrap().unwrap().iter().zip(&alone) {
+            assert_eq!((together.tokens, together.dim, cut), (alone.tokens, alone.dim, alone_cut));
+            let pairs = together.values.iter().zip(alone.values.iter());
+            let error = pairs.fold(0.0_f32, |most, (a, b)| most.max((a - b).abs()));
+            let spread = alone.values.iter().fold(0.0_f32, |most, value| most.max(value.abs()));
+            assert!(error < 1e-5 * spread, "off by {error} of {spread} in batches of {batch_size}");
+        }
+    }
+    assert!(encoder.encode_all(&texts, 2, |_| ControlFlow::Break(())).unwrap().is_none());
 }

@@ -130,6 +130,51 @@ fn a_resumed_run_equals_an_uninterrupted_one_bit_for_bit() {
     assert_eq!(log(whole.path()), log(parts.path()));
 }
 
+/// A checkpoint of a version that knew fewer fields.
+#[test]
+fn fields_that_a_checkpoint_lacks_had_their_defaults() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(TrainSettings { max_training_num_steps: Some(3), ..settings() });
+    run(&config, Stripes::new(5), folder.path(), false, Some(2)).unwrap();
+    let path = folder.path().join("state/step-2/state.json");
+    let forget = |section: &str, fields: &[&str]| {
+        let mut state: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        let section = state["config"][section].as_object_mut().unwrap();
+        for field in fields {
+            section.remove(*field).unwrap_or_else(|| panic!("no {field}"));
+        }
+        std::fs::write(&path, state.to_string()).unwrap();
+    };
+    forget("scheduler", &["use_karras_sigmas", "lower_order_final", "shift", "lambda_min_clipped", "beta_end"]);
+    forget("model", &["dropout", "freq_shift"]);
+    forget("train", &["timestep_sampling"]);
+    forget("data", &["latents", "encoding_width"]);
+    assert_eq!(run(&config, Stripes::new(5), folder.path(), true, None).unwrap().report.step, 3);
+    let changed = |section: &str, field: &str, value: serde_json::Value| {
+        let mut changed = serde_json::json!(config);
+        changed[section][field] = value;
+        let changed: TrainConfig = serde_json::from_value(changed).unwrap();
+        run(&changed, Stripes::new(5), folder.path(), true, None)
+    };
+    let error = changed("scheduler", "beta_end", 0.01.into()).unwrap_err();
+    assert!(matches!(&error, TrainError::Changed { field, .. } if field == "scheduler.beta_end"), "{error}");
+}
+
+/// Runs of several weightings can be compared by it.
+#[test]
+fn the_validation_loss_is_not_weighted() {
+    let loss = |snr_gamma: Option<f64>| {
+        let folder = tempfile::tempdir().unwrap();
+        let still = TrainSettings { learning_rate: 0.0, adam_weight_decay: 0.0, snr_gamma, ..settings() };
+        let config = config(TrainSettings { max_training_num_steps: Some(1), ..still });
+        let outcome = run(&config, Stripes::new(5), folder.path(), false, None).unwrap();
+        (outcome.validation_loss.unwrap(), outcome.report.loss.unwrap())
+    };
+    let (plain, weighted) = (loss(None), loss(Some(0.5)));
+    assert_eq!(plain.0, weighted.0);
+    assert!(plain.1 > weighted.1, "training is weighted: {plain:?} and {weighted:?}");
+}
+
 #[test]
 fn gradient_checkpointing_trains_the_same_bit_for_bit() {
     for mixed_precision in [Precision::F32, Precision::Bf16] {

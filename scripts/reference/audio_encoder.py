@@ -2,13 +2,16 @@
 
     python scripts/reference/audio_encoder.py models/tests/fixtures/audio_encoder
 
-Written from the list of the published file's tensors and layers. Needs torch; downloads nothing.
+Written from the list of the published file's tensors and layers. Needs librosa, soundfile and torch; downloads nothing.
 """
 
 import json
 import sys
 from pathlib import Path
 
+import librosa
+import numpy as np
+import soundfile
 import torch
 from safetensors.torch import save_file
 from torch import nn
@@ -56,6 +59,30 @@ def run(network, pictures):
     return {name: tap.contiguous() for name, tap in taps.items()}
 
 
+def pictures(file, x_res, y_res, **_):
+    """As diffusers' Mel makes them at its default rate, hop and transform: one for every slice, 0 to 1."""
+    hop, top_db = 512, 80
+    samples, rate = librosa.load(file, sr=22050, mono=True)
+    size = x_res * hop - 1
+    slices = [samples[start : start + size] for start in range(0, len(samples) - size + 1, size)]
+    mels = [librosa.feature.melspectrogram(y=s, sr=rate, n_fft=2048, hop_length=hop, n_mels=y_res) for s in slices]
+    decibels = np.stack([librosa.power_to_db(mel, ref=np.max, top_db=top_db) for mel in mels])
+    pixels = (((decibels + top_db) * 255 / top_db).clip(0, 255) + 0.5).astype(np.uint8)
+    return torch.tensor(pixels / 255, dtype=torch.float32)[:, None]
+
+
+def recording(folder, network):
+    """Two slices that differ, silence for a third, and a rest that is dropped; the encoding is the mean of the three."""
+    rate, size = 22050, SIZES["x_res"] * 512 - 1
+    time = np.arange(3 * size + 999) / rate
+    sound = 0.4 * np.sin(2 * np.pi * (200 + 300 * time) * time) * (1 + np.sin(9 * time)) / 2
+    sound[2 * size :] = 0
+    file = folder / "recording.wav"
+    soundfile.write(file, sound, rate, subtype="PCM_U8")
+    encoding = run(network, pictures(file, **SIZES))["output"].mean(0, keepdim=True)
+    save_file({"recording": encoding}, folder / "encoding.safetensors")
+
+
 def main(folder):
     torch.manual_seed(1)
     network = encoder(**SIZES)
@@ -69,6 +96,7 @@ def main(folder):
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
     torch.save(network.state_dict(), folder / "diffusion_pytorch_model.bin")
     save_file(run(network, torch.rand(3, 1, SIZES["y_res"], SIZES["x_res"])), folder / "taps.safetensors")
+    recording(folder, network)
     published = encoder(216, 96, [32, 64, 128], 1024, 100)
     print("numbers of the published sizes:", sum(t.numel() for n, t in published.state_dict().items() if "tracked" not in n))
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import datasets
 import numpy as np
-from datasets import Array3D, Dataset, DatasetDict, Features, Image, Value
+from datasets import Array3D, Dataset, DatasetDict, Features, Image, List, Value
 from PIL import Image as Picture
 
 LOW, HIGH = np.float32(-11.5129), np.float32(2.1)
@@ -34,7 +34,13 @@ def check(rows, name, values):
         found = np.stack([np.asarray(row["image"]) for row in rows])
         assert found.tobytes() == values, "pixels differ"
         assert all(row["reference_level"] > 0 for row in rows)
+        # A vector for each recording.
+        assert features["encoding"] == List(Value("float32")), features
+        assert all(row["encoding"] == [int(Path(row["audio_file"]).stem), 0.5] for row in rows)
     else:
+        # Two tokens for each recording.
+        assert features["encoding"] == List(List(Value("float32"))), features
+        assert all(row["encoding"] == [[int(Path(row["audio_file"]).stem)], [0.5]] for row in rows)
         assert features["mel"] == Array3D(shape=(1, 80, 24), dtype="float32"), features
         found = unit(np.asarray(rows.with_format("numpy")["mel"][:], dtype=np.float32)).ravel()
         expected = np.frombuffer(values, dtype="<f4")

@@ -124,6 +124,11 @@ fn column(columns: &[&str], names: &[&str]) -> Result<usize, (String, String)> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use std::sync::Arc;
+
+    use arrow_array::{ArrayRef, Int64Array, LargeStringArray, RecordBatch, StringArray};
+    use parquet::arrow::ArrowWriter;
+
     use super::*;
 
     fn captions(name: &str, text: &str) -> Result<BTreeMap<String, String>, CaptionsError> {
@@ -141,6 +146,40 @@ mod tests {
         assert_eq!(captions("c.csv", "\u{feff}ytid,start_s,caption\na.wav,3,\"soft, slow\"\n").unwrap(), expected);
     }
 
+    fn parquet(columns: &[(&str, ArrayRef)]) -> Result<BTreeMap<String, String>, CaptionsError> {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("c.parquet");
+        let batch = RecordBatch::try_from_iter(columns.iter().map(|(name, values)| (*name, values.clone()))).unwrap();
+        let mut writer = ArrowWriter::try_new(std::fs::File::create(&file).unwrap(), batch.schema(), None).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+        read(&file)
+    }
+
+    #[test]
+    fn parquet_has_columns_as_csv() {
+        let ids: ArrayRef = Arc::new(StringArray::from(vec!["-0Gj8-vB1q4", "-0SdAVK79lg"]));
+        let captions: ArrayRef = Arc::new(LargeStringArray::from(vec!["soft, slow", "low"]));
+        let starts: ArrayRef = Arc::new(Int64Array::from(vec![30, 30]));
+        let expected = BTreeMap::from([("-0Gj8-vB1q4", "soft, slow"), ("-0SdAVK79lg", "low")]);
+        let expected: BTreeMap<_, _> =
+            expected.into_iter().map(|(id, text)| (id.to_owned(), text.to_owned())).collect();
+        // As MusicCaps has it.
+        let found = parquet(&[("ytid", ids.clone()), ("start_s", starts.clone()), ("caption", captions.clone())]);
+        assert_eq!(found.unwrap(), expected);
+        let gap: ArrayRef = Arc::new(StringArray::from(vec![Some("slow"), None]));
+        let cases: [(&[(&str, ArrayRef)], &str); 4] = [
+            (&[("id", ids.clone()), ("words", captions.clone())], "the columns id, words"),
+            (&[("id", ids.clone()), ("caption", gap)], "no text in `caption` of row 1"),
+            (&[("id", starts), ("caption", captions.clone())], "no text in `id` of row 0"),
+            (&[("id", captions.slice(0, 0)), ("caption", captions.slice(0, 0))], "no captions"),
+        ];
+        for (columns, words) in cases {
+            let message = parquet(columns).unwrap_err().to_string();
+            assert!(message.contains(words), "{message}");
+        }
+    }
+
     #[test]
     fn what_cannot_be_used_is_named() {
         let cases = [
@@ -151,6 +190,7 @@ mod tests {
             ("c.csv", "id,caption\na,b\na,c\n", "two captions of \"a\""),
             ("c.csv", "id,caption\na\n", "fields"),
             ("c.txt", "", "another extension"),
+            ("c.parquet", "no Parquet", "c.parquet: damaged"),
         ];
         for (name, text, found) in cases {
             let message = captions(name, text).unwrap_err().to_string();

@@ -50,7 +50,15 @@ fn the_manifest_and_the_json_tell_what_there_is() {
         let mel = npy::read::<f32>(&g.join(clip["mel"].as_str().unwrap())).unwrap();
         assert_eq!(mel.shape, [1, 16, 16]);
     }
-    assert!(g.join("nocturne.yaml").is_file() && g.join("mels/mel_config.json").is_file());
+    assert!(g.join("mels/mel_config.json").is_file());
+    // The model is the one that was used, not the default.
+    let resolved = fs::read_to_string(g.join("nocturne.yaml")).unwrap();
+    for line in ["layers_per_block: 1", "norm_num_groups: 4", "hop_length: 256", "num_images: 2"] {
+        assert!(resolved.contains(line), "no `{line}` in: {resolved}");
+    }
+    let again = ["--output-dir", "again", "--config", "g/nocturne.yaml"];
+    generate(folder.path(), &again).ends_with(0);
+    assert!(clips(&g) == clips(&folder.path().join("again")));
     // An earlier run's clips do not pass for this one's unseen.
     let loud: Vec<&str> = QUICK.iter().copied().filter(|flag| *flag != "--quiet").collect();
     let model = with_model().join("model");
@@ -96,7 +104,9 @@ fn noise_from_a_file_is_where_sampling_starts() {
 #[test]
 fn settings_that_cannot_work_are_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let cases: [(&[&str], &str); 7] = [
+    let cases: [(&[&str], &str); 9] = [
+        (&["--guidance-scale", "4"], "`guidance_scale` is 4, expected 1: the model is unconditional"),
+        (&["--set", "sampling.guidance_scale=0"], "guidance_scale"),
         (&["--eta", "1.5"], "eta"),
         (&["--eta", "nan"], "finite"),
         (&["--scheduler", "ddpm", "--eta", "0.5"], "DDIM"),
