@@ -33,6 +33,10 @@ def main(folder):
         for index, tensor in enumerate([value] if torch.is_tensor(value) else value):
             expected[f"{name}.{index}"] = tensor.float().contiguous().clone()
     save_file(expected, folder / "expected.safetensors")
+    # Mels for BigVGAN, in natural logarithms: one, and a list whose first is the same.
+    mel = (2 * torch.randn(1, 80, 4) - 6).clamp(-11.5129, 2.1)
+    torch.save(mel, folder / "mel.pt")
+    torch.save([mel, mel[:, :, :1]], folder / "mels.pt")
     # What is refused.
     torch.save({"mel": mel}, folder / "dictionary.pt")
     torch.save(torch.arange(4), folder / "whole_numbers.pt")

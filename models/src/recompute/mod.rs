@@ -54,9 +54,9 @@ where
     // decides in which order the parts of other gradients are added.
     let hidden = hidden.into_dispatch();
     let mut others = Vec::new();
-    let chain = parents.into_iter().fold(hidden.clone(), |chain, (parent, endpoint)| {
-        Dispatch::joined(chain, parent, endpoint, &mut others)
-    });
+    let chain = parents
+        .into_iter()
+        .fold(hidden.clone(), |chain, (parent, endpoint)| Dispatch::joined(chain, parent, endpoint, &mut others));
     let run = Box::new(move || inner.run(&forward, tracked, tracks.into_iter()));
     let again = Again { run, endpoint, others };
     Tensor::from_dispatch(Dispatch::recomputed(hidden, chain, output.into_dispatch(), again))
