@@ -39,7 +39,7 @@ pub enum CaptionsError {
 }
 
 /// Reads a JSON object `{id: caption}`, or a CSV file with a heading, or a Parquet file, by the file's extension. Columns are
-/// known by their names: see [`IDS`] and [`CAPTIONS`].
+/// known by their names: `id`, `audio_file`, `file` or `ytid`, and `caption`, `text` or `genre`.
 pub fn read(file: &Path) -> Result<BTreeMap<String, String>, CaptionsError> {
     let format = |found: String, expected: String| CaptionsError::Format { file: file.to_owned(), found, expected };
     let read = || {

@@ -19,6 +19,9 @@ use crate::dataset::{Column, Dataset, DatasetError, add_column, hash, item, item
 const ENCODING: &str = "encoding";
 const AUDIO_FILE: &str = "audio_file";
 
+/// A list of floats in the JSON of `datasets`.
+const FLOATS: &str = r#"{"feature": {"dtype": "float32", "_type": "Value"}, "_type": "Sequence"}"#;
+
 /// A column that cannot be written.
 #[derive(Debug, thiserror::Error)]
 pub enum ColumnError {
@@ -49,7 +52,6 @@ pub fn write_column(folder: &Path, encodings: &Encodings, stop: &AtomicBool) -> 
         });
         lists(&encodings.collect::<Result<Vec<_>, _>>()?, vectors)
     };
-    const FLOATS: &str = r#"{"feature": {"dtype": "float32", "_type": "Value"}, "_type": "Sequence"}"#;
     let nested = format!(r#"{{"feature": {FLOATS}, "_type": "Sequence"}}"#);
     let list = |kind| DataType::List(item_field(kind));
     let floats = list(DataType::Float32);

@@ -92,8 +92,11 @@ impl Audio {
     }
 }
 
-/// The recordings in a folder, named as `prepare` names them, and the links that are not followed, with the reason.
-fn in_folder(folder: &Path) -> Result<(Vec<Recording>, Vec<(String, String)>), Failure> {
+/// Recordings, and the names of those that are left out, with the reason.
+type Found = (Vec<Recording>, Vec<(String, String)>);
+
+/// The recordings in a folder, named as `prepare` names them; links that are not followed are left out.
+fn in_folder(folder: &Path) -> Result<Found, Failure> {
     let listing = walk(folder, &READS, false)?;
     if listing.files.is_empty() {
         let expected = READS.join(", ");

@@ -18,7 +18,7 @@ pub struct Text {
     /// The T5 folder: config.json, weights, tokenizer.json
     #[arg(long, value_name = "DIR")]
     model: PathBuf,
-    /// The captions: {id: caption}, or columns id and caption (also those of MusicCaps)
+    /// The captions: {id: caption}, or columns such as id or ytid, and caption
     #[arg(long, value_name = "FILE.json|csv|parquet")]
     captions: PathBuf,
     /// The encodings: a file, or a mel dataset that gets them as its column `encoding`
