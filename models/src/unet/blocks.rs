@@ -149,6 +149,7 @@ fn layers<'a>(
     resnets.iter().enumerate().map(|(layer, resnet)| (resnet, attentions.get(layer)))
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "other attentions have a context")]
 fn attend(attention: &Attention, hidden: Tensor<4>, (): &()) -> Tensor<4> {
     attention.forward(hidden)
 }
