@@ -194,7 +194,8 @@ fn inputs_that_need_no_gradient_get_none() {
     }
     // Without autodiff, and with nothing that learns, there is no graph.
     let plain = Layers::new(&Device::flex());
-    let output = stacked(&[&plain], normal([3, 6], "hidden", &Device::flex()), &normal([3, 6], "s", &Device::flex()), true);
+    let output =
+        stacked(&[&plain], normal([3, 6], "hidden", &Device::flex()), &normal([3, 6], "s", &Device::flex()), true);
     assert!(!output.is_autodiff());
 }
 
@@ -208,8 +209,7 @@ fn a_block_may_leave_inputs_and_parameters_alone() {
     let (hidden, beside) = (relu(source.clone()), tanh(source.clone()));
     let output = recompute(scaled, hidden.clone(), Some(beside), |_, hidden, _| hidden * 2.0) + hidden;
     let mut gradients = output.sum().backward();
-    let expected: Vec<f32> =
-        host(&source).iter().map(|value| if *value > 0.0 { 3.0 } else { 0.0 }).collect();
+    let expected: Vec<f32> = host(&source).iter().map(|value| if *value > 0.0 { 3.0 } else { 0.0 }).collect();
     assert_eq!(host(&source.grad(&gradients).unwrap()), expected);
     for gradient in taken(&[&unused], &mut gradients) {
         assert!(gradient.iter().all(|value| *value == 0.0));

@@ -61,7 +61,8 @@ fn peak(network: &Backbone, [height, width]: [usize; 2]) -> usize {
 /// Bytes that each of the layers that `deep` has more than `shallow` takes, without and with checkpointing, and of its
 /// gradients.
 fn per_layer(shallow: &BackboneConfig, deep: &BackboneConfig, more: usize, size: [usize; 2]) -> [usize; 3] {
-    let built = [shallow, deep].map(|config| config.init(&Device::flex(), &mut Random::new(1, "init", 0)).unwrap().train());
+    let built =
+        [shallow, deep].map(|config| config.init(&Device::flex(), &mut Random::new(1, "init", 0)).unwrap().train());
     let [without, with] = [false, true].map(|on| {
         let [shallow, deep] = built.each_ref().map(|network| peak(&network.clone().gradient_checkpointing(on), size));
         (deep - shallow) / more

@@ -64,8 +64,7 @@ impl DownBlock {
         skips: &mut Vec<Tensor<4>>,
     ) -> Tensor<4> {
         for (layer, resnet) in self.resnets.iter().enumerate() {
-            let layer =
-                Layer { resnet, attention: self.attentions.get(layer), recompute: self.gradient_checkpointing };
+            let layer = Layer { resnet, attention: self.attentions.get(layer), recompute: self.gradient_checkpointing };
             hidden = layer.forward(hidden, None, time, context.clone(), BlockAttention::forward);
             skips.push(hidden.clone());
         }

@@ -34,8 +34,7 @@ impl MidBlock {
     /// `[batch, channel, height, width]`, time embedding `[batch, embedding]` → the same as the first
     pub fn forward(&self, mut hidden: Tensor<4>, time: &Tensor<2>, context: &Context) -> Tensor<4> {
         for (layer, resnet) in self.resnets.iter().enumerate() {
-            let layer =
-                Layer { resnet, attention: self.attentions.get(layer), recompute: self.gradient_checkpointing };
+            let layer = Layer { resnet, attention: self.attentions.get(layer), recompute: self.gradient_checkpointing };
             hidden = layer.forward(hidden, None, time, context.clone(), BlockAttention::forward);
         }
         hidden

@@ -80,8 +80,7 @@ impl UpBlock {
     ) -> Tensor<4> {
         for (layer, resnet) in self.resnets.iter().enumerate() {
             let skip = skips.pop().expect("a skip of the down blocks for every layer");
-            let layer =
-                Layer { resnet, attention: self.attentions.get(layer), recompute: self.gradient_checkpointing };
+            let layer = Layer { resnet, attention: self.attentions.get(layer), recompute: self.gradient_checkpointing };
             hidden = layer.forward(hidden, Some(skip), time, context.clone(), BlockAttention::forward);
         }
         for upsampler in &self.upsamplers {
