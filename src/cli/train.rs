@@ -124,7 +124,7 @@ struct Denoiser {
     /// no, or bf16 on CUDA
     #[arg(long, value_name = "NAME")]
     mixed_precision: Option<String>,
-    /// Less memory for a third more time: activations are made again in backward, not kept: true or false
+    /// Make activations again in backward instead of keeping them, for less memory: true or false
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", value_parser = published_bool)]
     gradient_checkpointing: Option<bool>,
     /// Timesteps of the noise schedule

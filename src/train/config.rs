@@ -127,8 +127,8 @@ pub struct TrainSettings {
     pub logit_std: f64,
     /// `no`, or `bf16` on CUDA: `no`.
     pub mixed_precision: Precision,
-    /// Make the activations of each block again in backward, instead of keeping them: false. Takes a third more time and far
-    /// less memory, and trains the same.
+    /// Make the activations of each block again in backward, instead of keeping them: false. Trains the same, with less
+    /// memory, for another forward pass a step.
     pub gradient_checkpointing: bool,
     /// Share of the items that are trained without their condition, for classifier-free guidance (Ho and Salimans, arXiv
     /// 2207.12598): 0.1.

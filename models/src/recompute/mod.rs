@@ -19,12 +19,12 @@ pub use tensors::{Change, Tensors};
 
 /// `forward(block, hidden, beside)`, keeping nothing but its arguments for backward.
 ///
-/// Gradients are those without recomputation, bit for bit, where the parts of a sum are added in the same order. They
-/// are for `hidden` and for all that only one operation of a block uses; a tensor of `beside` that several operations of
-/// several blocks use gets the parts of each block together.
+/// Gradients are those without recomputation, bit for bit, as long as their parts are added in the same order: so they are
+/// for `hidden`, and for everything that one operation of each block uses. What several operations of several blocks use
+/// gets the parts of a block as one, and differs by rounding.
 ///
-/// `forward` runs twice and must do the same both times: no random numbers that are drawn inside. It sees all tensors of
-/// the block and of its arguments, and no others that need gradients: theirs would be lost.
+/// `forward` runs twice and must do the same both times: it draws no random numbers. What needs a gradient goes in by its
+/// arguments; that of a tensor which it captures would be lost.
 pub fn recompute<const D: usize, M, T>(
     block: M,
     hidden: Tensor<D>,
