@@ -27,7 +27,7 @@ pub struct Vocode {
     /// Where the audio goes
     #[arg(long, value_name = "DIR")]
     output_dir: PathBuf,
-    /// What the mels are, in a model's scale of -1 to 1; the mel_config.json beside them if not given
+    /// What the mels are, in a model's scale of -1 to 1; `mel_config.json` beside them if not given
     #[arg(long, value_name = "FILE.json", conflicts_with = "bigvgan_model")]
     mel_config: Option<PathBuf>,
     /// The published BigVGAN whose mels these are, in natural logarithms

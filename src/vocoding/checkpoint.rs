@@ -68,7 +68,7 @@ fn folder(name: &str) -> Result<PathBuf, CheckpointError> {
     found.ok_or_else(|| CheckpointError::NotFound { name: name.to_owned(), cache })
 }
 
-/// The BigVGANs in the cache, by name.
+/// The generators in the cache, by name.
 pub fn cached() -> Vec<(String, BigVganConfig)> {
     let repositories = hub::cache().map(|cache| hub::all(&cache)).unwrap_or_default();
     let read = |folder: &Path| {

@@ -80,7 +80,7 @@ pub fn check(file: &Path, mel: &Array3<f32>, mels: Mels<'_>) -> Result<(), Input
     let (fits, expected) = match mels {
         Mels::Model(_) => (low >= -3.0 && high <= 3.0, "a model's scale, -1 to 1"),
         Mels::Logarithms { .. } => {
-            (low >= -12.0 && low < -2.0 && high <= 6.0, "natural logarithms of magnitudes, -11.51 to about 2")
+            ((-12.0..-2.0).contains(&low) && high <= 6.0, "natural logarithms of magnitudes, -11.51 to about 2")
         }
     };
     if fits { Ok(()) } else { content(format!("values from {low} to {high}"), expected.to_owned()) }

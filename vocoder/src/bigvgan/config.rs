@@ -168,7 +168,7 @@ impl NetworkConfig for BigVganConfig {
     fn initialise(&self, network: Generator, random: &mut Random) -> Generator {
         let first = if self.snake_logscale { 0.0 } else { 1.0 };
         parameters::map(torch_default(network, random), |name, values| {
-            let activation = name.ends_with(".alpha") || name.ends_with(".beta");
+            let activation = matches!(name.rsplit_once('.'), Some((_, "alpha" | "beta")));
             if activation { Tensor::full(values.dims(), first, &values.device()) } else { values }
         })
     }

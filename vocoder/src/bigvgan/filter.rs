@@ -1,4 +1,4 @@
-//! The low-pass filter of the anti-aliased activations, which all published BigVGANs share.
+//! The low-pass filter of the anti-aliased activations, the same in all that is published.
 
 use burn::tensor::{Device, Tensor};
 use nocturne_models::checkpoint::{Checkpoint, CheckpointError};
