@@ -43,7 +43,7 @@ impl DownBlock {
     pub fn forward(&self, mut hidden: Tensor<4>, time: &Tensor<2>, skips: &mut Vec<Tensor<4>>) -> Tensor<4> {
         for (resnet, attention) in layers(&self.resnets, &self.attentions) {
             let layer = Layer { resnet, attention, recompute: self.gradient_checkpointing };
-            hidden = layer.forward(hidden, None, time, (), attend);
+            hidden = layer.forward(hidden, None, time, (), ATTEND);
             skips.push(hidden.clone());
         }
         for downsampler in &self.downsamplers {
@@ -84,7 +84,7 @@ impl MidBlock {
     pub fn forward(&self, hidden: Tensor<4>, time: &Tensor<2>) -> Tensor<4> {
         layers(&self.resnets, &self.attentions).fold(hidden, |hidden, (resnet, attention)| {
             let layer = Layer { resnet, attention, recompute: self.gradient_checkpointing };
-            layer.forward(hidden, None, time, (), attend)
+            layer.forward(hidden, None, time, (), ATTEND)
         })
     }
 }
@@ -135,7 +135,7 @@ impl UpBlock {
         for (resnet, attention) in layers(&self.resnets, &self.attentions) {
             let skip = skips.pop().expect("a skip of the down blocks for every layer");
             let layer = Layer { resnet, attention, recompute: self.gradient_checkpointing };
-            hidden = layer.forward(hidden, Some(skip), time, (), attend);
+            hidden = layer.forward(hidden, Some(skip), time, (), ATTEND);
         }
         self.upsamplers.iter().fold(hidden, |hidden, upsampler| upsampler.forward(hidden))
     }
@@ -149,10 +149,8 @@ fn layers<'a>(
     resnets.iter().enumerate().map(|(layer, resnet)| (resnet, attentions.get(layer)))
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "other attentions have a context")]
-fn attend(attention: &Attention, hidden: Tensor<4>, (): &()) -> Tensor<4> {
-    attention.forward(hidden)
-}
+/// There is no context.
+const ATTEND: fn(&Attention, Tensor<4>, &()) -> Tensor<4> = |attention, hidden, ()| attention.forward(hidden);
 
 fn attentions(kind: &str, layers: usize, channels: usize, config: &UNet2DConfig, device: &Device) -> Vec<Attention> {
     let layers = if kind.starts_with("Attn") { layers } else { 0 };
