@@ -167,7 +167,6 @@ fn filters_get_no_gradient() {
     }
 }
 
-/// As published: what a library of audio filters makes of it, once at each rate.
 #[test]
 fn a_constant_passes_with_its_snake() {
     let device = Device::flex();
