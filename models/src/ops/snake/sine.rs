@@ -89,7 +89,7 @@ impl Snake {
 fn sine(f: f32) -> f32 {
     let square = f * f;
     let mut series = 0.077_560_39;
-    for coefficient in [-0.598_242_1, 2.550_069_8, -5.167_71, 3.141_592_7] {
+    for coefficient in [-0.598_242_1, 2.550_069_8, -5.167_71, std::f32::consts::PI] {
         series = square.mul_add(series, coefficient);
     }
     f * series
