@@ -59,24 +59,21 @@ impl Chunks {
         chunk: Range<usize>,
         mel: impl FnOnce(Range<usize>) -> Tensor<3>,
     ) -> Tensor<3> {
-        let around = |margin: &usize| chunk.start.saturating_sub(*margin)..frames.min(chunk.end + margin);
-        let mut margins = self.margins.iter().map(around);
-        let mut here = margins.next().unwrap_or_else(|| chunk.clone());
+        let around = |layer: usize| {
+            let margin = self.margins[layer];
+            chunk.start.saturating_sub(margin)..frames.min(chunk.end + margin)
+        };
+        let mut here = around(0);
         let mut hidden = generator.embed(mel(here.clone()));
         let mut rate = 1;
         for (stage, up) in self.rates.iter().enumerate() {
-            if let Some(next) = margins.next() {
-                hidden = cut(hidden, rate, &here, &next);
-                here = next;
-            }
-            hidden = generator.stage(stage, hidden);
-            rate *= up;
+            let needed = around(stage + 1);
+            hidden = generator.stage(stage, cut(hidden, rate, &here, &needed));
+            (here, rate) = (needed, rate * up);
         }
-        if let Some(next) = margins.next() {
-            hidden = cut(hidden, rate, &here, &next);
-            here = next;
-        }
-        cut(generator.samples(hidden), rate, &here, &chunk)
+        let needed = around(self.rates.len() + 1);
+        let samples = generator.samples(cut(hidden, rate, &here, &needed));
+        cut(samples, rate, &needed, &chunk)
     }
 }
 
