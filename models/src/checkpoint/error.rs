@@ -14,7 +14,7 @@ pub enum CheckpointError {
         source: io::Error,
     },
     /// A folder without a weights file of a known name.
-    #[error("{}: found no weights, expected diffusion_pytorch_model, model or pytorch_model with .safetensors, .bin or a shard index", folder.display())]
+    #[error("{}: found no weights, expected diffusion_pytorch_model, model, pytorch_model or bigvgan_generator with .safetensors, .bin, .pt or a shard index", folder.display())]
     NoWeights {
         /// The folder.
         folder: PathBuf,

@@ -11,6 +11,7 @@ mod safetensors;
 mod save;
 mod sharded;
 mod values;
+mod weight_norm;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -21,9 +22,9 @@ pub use load::load;
 pub use save::save;
 use values::Stored;
 
-/// The names under which Hugging Face's libraries save a network's weights, in the order of preference.
-const STEMS: [&str; 3] = ["diffusion_pytorch_model", "model", "pytorch_model"];
-const ENDINGS: [&str; 4] = ["safetensors", "safetensors.index.json", "bin", "bin.index.json"];
+/// The names under which Hugging Face's libraries, and BigVGAN's, save a network's weights, in the order of preference.
+const STEMS: [&str; 4] = ["diffusion_pytorch_model", "model", "pytorch_model", "bigvgan_generator"];
+const ENDINGS: [&str; 5] = ["safetensors", "safetensors.index.json", "bin", "bin.index.json", "pt"];
 
 /// Named tensors of a file, or of a set of shards; their values are read when asked for.
 #[derive(Clone, Debug)]
@@ -34,7 +35,7 @@ pub struct Checkpoint {
 
 impl Checkpoint {
     /// Opens `.safetensors`, a shard index `.json`, a pickle (`.bin`, `.pt`, `.pth`, `.ckpt`, …), or a folder that holds
-    /// one of these under a name that Hugging Face's libraries use, safetensors first.
+    /// one of these under a name that the published libraries use, safetensors first.
     ///
     /// # Errors
     ///

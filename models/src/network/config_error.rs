@@ -13,12 +13,20 @@ pub struct ConfigError {
 }
 
 /// Refuses a value that is none of the known ones.
-pub(crate) fn one_of(field: &'static str, value: &str, known: &[&str]) -> Result<(), ConfigError> {
+///
+/// # Errors
+///
+/// Names the field, the value and the known ones.
+pub fn one_of(field: &'static str, value: &str, known: &[&str]) -> Result<(), ConfigError> {
     check(field, known.contains(&value), format_args!("{value:?}"), known.join(" or "))
 }
 
 /// Refuses a value of which something needed does not hold.
-pub(crate) fn check(
+///
+/// # Errors
+///
+/// Names the field, the value and what is expected.
+pub fn check(
     field: &'static str,
     holds: bool,
     found: impl fmt::Display,

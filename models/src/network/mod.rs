@@ -15,8 +15,7 @@ use crate::initialise::torch_default;
 use crate::random::Random;
 
 pub(crate) use attention_names::current_attention_name;
-pub use config_error::ConfigError;
-pub(crate) use config_error::{check, one_of};
+pub use config_error::{ConfigError, check, one_of};
 pub use folder::{NetworkError, open, save};
 
 /// A network's published configuration, and what can be made from it.

@@ -62,21 +62,16 @@ impl LogMelConfig {
         })?;
         Ok(Self { sampling_rate, num_mels, n_fft, hop_size, fmin: 0.0, fmax })
     }
-}
 
-/// BigVGAN's float log-mel: the natural logarithm of a magnitude mel over reflected edges, `meldataset.mel_spectrogram`.
-pub struct LogMel {
-    config: LogMelConfig,
-    stft: Stft,
-    filterbank: MelFilterbank,
-}
+    /// The upper edge of the highest band, in Hz.
+    fn upper_edge(&self) -> f64 {
+        self.fmax.unwrap_or(f64::from(self.sampling_rate) / 2.0)
+    }
 
-impl LogMel {
-    /// Plans the transforms and makes the filterbank of a configuration.
-    pub fn new(config: &LogMelConfig) -> Result<Self, MelError> {
-        let LogMelConfig { sampling_rate, num_mels, n_fft, hop_size, fmin, fmax } = *config;
-        let nyquist = f64::from(sampling_rate) / 2.0;
-        let fmax = fmax.unwrap_or(nyquist);
+    /// Whether all of it can be computed.
+    pub fn validate(&self) -> Result<(), MelError> {
+        let Self { sampling_rate, num_mels, n_fft, hop_size, fmin, .. } = *self;
+        let (fmax, nyquist) = (self.upper_edge(), f64::from(sampling_rate) / 2.0);
         let check = |field, right: bool, found: String, expected: &str| {
             if right { Ok(()) } else { Err(MelError::Field { field, found, expected: expected.to_string() }) }
         };
@@ -94,8 +89,23 @@ impl LogMel {
             fmin >= 0.0 && fmin < fmax && fmax <= nyquist,
             format!("{fmin} to {fmax}"),
             "0 <= fmin < fmax <= half the sampling rate",
-        )?;
-        let filterbank = MelFilterbank::new(sampling_rate, n_fft, num_mels, fmin, fmax);
+        )
+    }
+}
+
+/// BigVGAN's float log-mel: the natural logarithm of a magnitude mel over reflected edges, `meldataset.mel_spectrogram`.
+pub struct LogMel {
+    config: LogMelConfig,
+    stft: Stft,
+    filterbank: MelFilterbank,
+}
+
+impl LogMel {
+    /// Plans the transforms and makes the filterbank of a configuration.
+    pub fn new(config: &LogMelConfig) -> Result<Self, MelError> {
+        config.validate()?;
+        let LogMelConfig { sampling_rate, num_mels, n_fft, hop_size, fmin, .. } = *config;
+        let filterbank = MelFilterbank::new(sampling_rate, n_fft, num_mels, fmin, config.upper_edge());
         Ok(Self { config: *config, stft: Stft::new(n_fft, hop_size), filterbank })
     }
 
