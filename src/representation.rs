@@ -1,9 +1,13 @@
 //! How a model sees music: `mel/mel_config.json`, and the ways from a model's mel to a picture and to audio.
 
-use ndarray::ArrayView2;
-use nocturne_vocoder::mel::{ImageMel, LogMel, LogMelConfig, MelConfig, MelError, log_from_unit, pixel_from_unit};
+use ndarray::{Array2, ArrayView2};
+use nocturne_vocoder::mel::{
+    ImageMel, LOG_RANGE, LogMel, LogMelConfig, MelConfig, MelError, Reference, log_from_unit, pixel_from_unit,
+    unit_from_log, unit_from_pixel,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use std::f64::consts::LN_10;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
@@ -183,6 +187,33 @@ impl Representation {
             Transform::Log(log) => log.audio(mel.mapv(log_from_unit).view(), self.config.mel.n_iter, seed),
         }
     }
+
+    /// The mel of audio as a dataset holds it: a picture's of eight bits, under one reference for all slices.
+    ///
+    /// # Shapes
+    /// - `samples`: mono, at the configuration's rate
+    /// - output: `[mel, frame]` in −1…1
+    pub fn mel(&self, samples: &[f32], reference_level: Option<f32>) -> Array2<f32> {
+        match &self.transform {
+            Transform::Image(image) => {
+                let level = reference_level.or(self.config.reference_level).unwrap_or(1.0);
+                let picture = image.image(samples, Reference::Level(level));
+                Array2::from_shape_fn((picture.height, picture.width), |(band, frame)| {
+                    unit_from_pixel(picture.pixels[band * picture.width + frame])
+                })
+            }
+            Transform::Log(log) => log.mel(samples).mapv(unit_from_log),
+        }
+    }
+
+    /// How many decibels a difference of one is in the model's scale.
+    pub fn decibels_per_unit(&self) -> f64 {
+        match &self.transform {
+            Transform::Image(_) => f64::from(self.config.mel.top_db) / 2.0,
+            // Of magnitudes, by natural logarithms.
+            Transform::Log(_) => f64::from(LOG_RANGE[1] - LOG_RANGE[0]) / 2.0 * 20.0 / LN_10,
+        }
+    }
 }
 
 /// The 8-bit picture of a mel in the model's scale: row 0 is the lowest band.
@@ -218,6 +249,29 @@ mod tests {
         assert_eq!(config.mel_spec_method, MelSpecMethod::Image);
         assert_eq!(Representation::new(&config).unwrap().shape(), [64, 64]);
         assert!((config.seconds() - 2.972).abs() < 1e-3);
+    }
+
+    #[test]
+    fn a_mel_of_audio_is_what_the_audio_was_made_of() {
+        let image = RepresentationConfig {
+            mel: MelConfig { x_res: 16, y_res: 16, hop_length: 256, n_fft: 512, n_iter: 16, ..MelConfig::default() },
+            ..RepresentationConfig::default()
+        };
+        let log = RepresentationConfig::bigvgan("bigvgan_base_22khz_80band", 16).unwrap();
+        // Of either, the loudest band of a tone stays the loudest, and its level within a few decibels.
+        for (config, decibels) in [(image, 40.0), (log, 59.1201)] {
+            let representation = Representation::new(&config).unwrap();
+            let [bands, frames] = representation.shape();
+            assert!((representation.decibels_per_unit() - decibels).abs() < 1e-3);
+            let tone = Array2::from_shape_fn((bands, frames), |(band, _)| if band == bands / 2 { 0.4 } else { -0.9 });
+            let audio = representation.audio(tone.view(), Some(1.0), 0).unwrap();
+            let mel = representation.mel(&audio, Some(1.0));
+            assert_eq!(mel.dim(), (bands, frames));
+            let column = mel.column(frames / 2);
+            let loudest = (0..bands).max_by(|a, b| column[*a].total_cmp(&column[*b])).unwrap();
+            assert_eq!(loudest, bands / 2);
+            assert!((f64::from(column[loudest] - 0.4) * decibels).abs() < 6.0, "{}", column[loudest]);
+        }
     }
 
     #[test]

@@ -53,13 +53,18 @@ impl Global {
         kind: BackboneKind,
         flags: impl FnOnce(Layers) -> Layers,
     ) -> Result<Experiment, Failure> {
-        let mut layers = Layers::default().built_in(yaml).map_err(Failure::usage)?;
+        let layers = self.layers(Layers::default().built_in(yaml).map_err(Failure::usage)?)?;
+        Experiment::resolve(flags(layers), kind).map_err(Failure::usage)
+    }
+
+    /// `--config`, then `--set`, over `layers`.
+    pub fn layers(&self, mut layers: Layers) -> Result<Layers, Failure> {
         if let Some(path) = &self.config {
             layers = layers.file(path).map_err(Failure::usage)?;
         }
         for text in &self.set {
             layers = layers.assignment(text).map_err(Failure::usage)?;
         }
-        Experiment::resolve(flags(layers), kind).map_err(Failure::usage)
+        Ok(layers)
     }
 }

@@ -10,6 +10,7 @@ mod output;
 mod prepare;
 mod quickstart;
 mod train;
+mod train_vae;
 mod values;
 
 pub use failure::{Failure, Outcome};

@@ -1,5 +1,6 @@
 //! `nocturne train`: training, one subcommand a network.
 
+use super::train_vae::Vae;
 use super::values::finite;
 use super::{Failure, Global, Outcome, Output};
 use crate::config::{Experiment, ModelSize};
@@ -25,6 +26,8 @@ enum Network {
     Unet(Box<Denoiser>),
     /// Train a diffusion transformer on a mel dataset, conditional where `--encodings` are given
     Dit(Box<Denoiser>),
+    /// Train the autoencoder whose latents a model can learn
+    Vae(Box<Vae>),
 }
 
 impl Train {
@@ -32,6 +35,7 @@ impl Train {
         match self.network {
             Network::Unet(flags) => flags.run(BackboneKind::UNet2D, global, output),
             Network::Dit(flags) => flags.run(BackboneKind::DiT, global, output),
+            Network::Vae(flags) => flags.run(global, output),
         }
     }
 }
@@ -251,25 +255,16 @@ fn failure(error: JobError) -> Failure {
         }
         _ => None,
     };
-    let wrong = matches!(
-        error,
+    let wrong = match &error {
         JobError::Network(_)
-            | JobError::Representation(_)
-            | JobError::Vae(_)
-            | JobError::Latents(EncodeError::Size(_) | EncodeError::Channels(_))
-            | JobError::Encodings(_)
-            | JobError::Pairing(_)
-            | JobError::Diffusion(_)
-            | JobError::Train(
-                TrainError::Config { .. }
-                    | TrainError::ConditionWidth { .. }
-                    | TrainError::NoConditions
-                    | TrainError::Model(_)
-                    | TrainError::Shape { .. }
-                    | TrainError::Occupied { .. }
-                    | TrainError::Changed { .. }
-            )
-    );
+        | JobError::Representation(_)
+        | JobError::Vae(_)
+        | JobError::Latents(EncodeError::Size(_) | EncodeError::Channels(_))
+        | JobError::Encodings(_)
+        | JobError::Pairing(_) => true,
+        JobError::Train(error) => error.is_in_the_arguments(),
+        _ => false,
+    };
     let failure = if wrong { Failure::usage(error) } else { Failure::failed(error) };
     match remedy {
         Some(remedy) => failure.remedy(remedy),

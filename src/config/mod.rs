@@ -4,8 +4,10 @@ mod experiment;
 mod layers;
 mod model_size;
 mod resolved;
+mod vae;
 
 pub use experiment::{DataSettings, Experiment};
 pub use layers::{ConfigError, Layers};
 pub use model_size::ModelSize;
 pub use resolved::write_resolved;
+pub use vae::VaeExperiment;

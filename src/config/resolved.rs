@@ -1,14 +1,15 @@
 //! The resolved configuration, beside every result.
 
-use super::{ConfigError, Experiment};
+use super::ConfigError;
 use nocturne_models::files::write_atomic;
+use serde::Serialize;
 use std::path::Path;
 
 /// The file in a result's folder; `--config` reads it back.
 const FILE: &str = "nocturne.yaml";
 
 /// Writes what a job was run with into its result's folder.
-pub fn write_resolved(folder: &Path, experiment: &Experiment) -> Result<(), ConfigError> {
+pub fn write_resolved(folder: &Path, experiment: &impl Serialize) -> Result<(), ConfigError> {
     let path = folder.join(FILE);
     let text = serde_saphyr::to_string(experiment)
         .map_err(|error| ConfigError::Invalid { key: String::new(), reason: error.to_string() })?;
@@ -19,7 +20,7 @@ pub fn write_resolved(folder: &Path, experiment: &Experiment) -> Result<(), Conf
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::config::Layers;
+    use crate::config::{Experiment, Layers};
 
     #[test]
     fn a_resolved_configuration_reads_back_the_same() {

@@ -1,9 +1,14 @@
 //! Jobs: what a command does, joined from the rooms of this crate.
 
+mod codec;
 mod corpus;
 mod mels;
+mod sample;
 mod train_diffusion;
+mod train_vae;
 
+pub use codec::{CodecError, CodecReport, Fidelity, measure_codec};
 pub use corpus::{Corpus, PairingError, Scaled};
 pub use mels::Mels;
 pub use train_diffusion::{JobError, Stage, TrainDiffusion, train_diffusion};
+pub use train_vae::{LevelsFor, TrainVae, TrainVaeError, VaeOutcome, train_vae};

@@ -1,19 +1,19 @@
 //! The job of `nocturne train unet` and its like: a mel dataset in, a model folder out.
 
+use super::sample::sample;
 use super::{Corpus, Mels, PairingError, Scaled};
 use crate::config::{DataSettings as CorpusSettings, Experiment, write_resolved};
-use crate::dataset::{Dataset, DatasetError, Picture};
+use crate::dataset::{Dataset, DatasetError};
 use crate::encodings::{Encoding, Encodings, EncodingsError};
 use crate::latents::{EncodeError, EncodeLatents, encode_latents};
 use crate::pipeline::{
     Guide, ModelFolder, ModelFolderError, SampleError, Sampling, SamplingSettings, drawn_noise, open_vae,
 };
-use crate::report::wav;
-use crate::representation::{Representation, RepresentationError, picture};
+use crate::representation::{Representation, RepresentationError};
 use crate::train::batches::Examples;
 use crate::train::diffusion::{Callbacks, Outcome, Report, Training, train};
 use crate::train::error::BoxError;
-use crate::train::samples::{Clip, Sample};
+use crate::train::samples::Sample;
 use crate::train::{DataSettings, TrainConfig, TrainError};
 use burn::tensor::Device;
 use ndarray::s;
@@ -222,23 +222,10 @@ impl Shown<'_> {
             Err(SampleError::Interrupted) => return Ok(Vec::new()),
             mels => mels?,
         };
-        let [bands, frames] = self.representation.shape();
-        let sample_rate = self.representation.config().mel.sample_rate;
         let mut samples = Vec::new();
         for index in 0..settings.num_images {
-            let mel = mels.slice(s![index, 0, .., ..]);
-            let audio = self.representation.audio(mel, None, settings.seed.wrapping_add(index as u64))?;
-            samples.push(Sample {
-                width: frames as u32,
-                height: bands as u32,
-                png: Picture { width: frames, height: bands, pixels: picture(mel) }.to_png(),
-                clip: Some(Clip {
-                    sample_rate,
-                    channels: 1,
-                    frames: audio.len() as u64,
-                    wav: wav(&audio, sample_rate),
-                }),
-            });
+            let seed = settings.seed.wrapping_add(index as u64);
+            samples.push(sample(mels.slice(s![index, 0, .., ..]), self.representation, None, seed)?);
         }
         Ok(samples)
     }

@@ -1,5 +1,6 @@
 use crate::npy::{Mapped, NpyError};
 use nocturne_models::random::Random;
+use nocturne_models::vae::LatentSpread;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use thiserror::Error;
@@ -110,22 +111,16 @@ impl Latents {
         }
     }
 
-    /// What latents drawn from the posteriors are multiplied by to have a standard deviation of one (`scaling_factor` of
-    /// diffusers; Rombach et al., arXiv 2112.10752, §G), from up to 512 examples spread over the dataset.
+    /// What they are multiplied by to have a standard deviation of one, from up to 512 examples spread over the dataset:
+    /// see [`LatentSpread::scaling_factor`]. One, where all are the same.
     pub fn scaling_factor(&self) -> f64 {
         let size: usize = self.shape.iter().product();
-        let (mut count, mut sum, mut squares) = (0.0, 0.0, 0.0);
+        let mut spread = LatentSpread::default();
         for index in (0..self.rows).step_by(self.rows.div_ceil(SCALE_SAMPLES).max(1)) {
             let moments: Vec<f32> = self.files[index / ROWS].row(index % ROWS).collect();
             let (means, logarithms) = moments.split_at(size);
-            for (mean, logarithm) in means.iter().zip(logarithms) {
-                let (mean, variance) = (f64::from(*mean), libm::exp(f64::from(logarithm.clamp(-30.0, 20.0))));
-                count += 1.0;
-                sum += mean;
-                squares += mean * mean + variance;
-            }
+            spread.add(means.iter().copied(), logarithms.iter().map(|logarithm| logarithm.clamp(-30.0, 20.0)));
         }
-        let variance = squares / count - (sum / count) * (sum / count);
-        1.0 / variance.max(1e-12).sqrt()
+        spread.scaling_factor().unwrap_or(1.0)
     }
 }

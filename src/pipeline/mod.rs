@@ -7,5 +7,5 @@ mod sampling;
 
 pub use generate::{Clip, GenerateError, Generated, Generation, generate};
 pub use mels::{Guide, Sampling};
-pub use model_folder::{ModelFolder, ModelFolderError, Networks, open_vae};
+pub use model_folder::{ModelFolder, ModelFolderError, Networks, open_vae, write_vae};
 pub use sampling::{SampleError, SamplingSettings, Scheduler, drawn_noise};

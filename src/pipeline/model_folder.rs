@@ -193,6 +193,19 @@ pub fn open_vae(path: &Path, device: &Device) -> Result<(AutoencoderKlConfig, Au
     network::open(if inside.is_dir() { &inside } else { path }, device)
 }
 
+/// Writes an autoencoder by itself, for [`open_vae`] and for diffusers, and beside it the mel that it is for.
+pub fn write_vae(
+    path: &Path,
+    config: &AutoencoderKlConfig,
+    network: &AutoencoderKl,
+    mel: &RepresentationConfig,
+) -> Result<(), ModelFolderError> {
+    network::save(config, network, path)?;
+    let folder = path.join("mel");
+    std::fs::create_dir_all(&folder).map_err(|source| ModelFolderError::Write { path: folder.clone(), source })?;
+    write_text(&folder.join("mel_config.json"), &mel.to_json())
+}
+
 fn write_text(path: &Path, text: &str) -> Result<(), ModelFolderError> {
     write_atomic(path, text.as_bytes()).map_err(|source| ModelFolderError::Write { path: path.to_owned(), source })
 }

@@ -114,22 +114,47 @@ pub struct Order {
     pub drawing: Drawing,
 }
 
+/// Which examples come when.
+#[derive(Clone)]
+pub struct Sequence {
+    /// The examples that take part.
+    pub indices: Arc<[usize]>,
+    /// Items a batch.
+    pub batch_size: usize,
+    /// Names the streams.
+    pub seed: u64,
+}
+
 /// The batches from draw `position` on, prepared by a thread of their own.
-pub struct Batches {
-    receiver: Option<Receiver<Result<Batch, TrainError>>>,
+pub struct Batches<B = Batch> {
+    receiver: Option<Receiver<Result<B, TrainError>>>,
     worker: Option<JoinHandle<()>>,
 }
 
 impl Batches {
-    /// Starts the thread. It ends when this value is dropped, or after an error.
+    /// Those of [`read_batch`].
     pub fn start(examples: Arc<dyn Examples>, order: Order, position: u64) -> Self {
+        let Order { indices, batch_size, drawing } = order;
+        let sequence = Sequence { indices, batch_size, seed: drawing.seed };
+        Self::made_by(sequence, position, move |indices, draws| read_batch(&*examples, indices, draws, &drawing))
+    }
+}
+
+impl<B: Send + 'static> Batches<B> {
+    /// Starts the thread, which has `make` make a batch of every so many examples and the range of their draws. It ends when
+    /// this value is dropped, or after an error.
+    pub fn made_by(
+        sequence: Sequence,
+        position: u64,
+        make: impl Fn(&[usize], Range<u64>) -> Result<B, TrainError> + Send + 'static,
+    ) -> Self {
         let (sender, receiver) = sync_channel(AHEAD);
         let worker = std::thread::spawn(move || {
-            let mut draws = Draws::new(&order, position);
+            let mut draws = Draws::new(&sequence, position);
             loop {
-                let indices = draws.take(order.batch_size);
+                let indices = draws.take(sequence.batch_size);
                 let range = draws.position - indices.len() as u64..draws.position;
-                let batch = read_batch(&*examples, &indices, range, &order.drawing);
+                let batch = make(&indices, range);
                 let failed = batch.is_err();
                 if sender.send(batch).is_err() || failed {
                     return;
@@ -140,13 +165,13 @@ impl Batches {
     }
 
     /// The next batch.
-    pub fn receive(&mut self) -> Result<Batch, TrainError> {
+    pub fn receive(&mut self) -> Result<B, TrainError> {
         let received = self.receiver.as_ref().and_then(|receiver| receiver.recv().ok());
         received.unwrap_or(Err(TrainError::BatchesEnded))
     }
 }
 
-impl Drop for Batches {
+impl<B> Drop for Batches<B> {
     fn drop(&mut self) {
         // Closing the channel is what ends the thread.
         self.receiver = None;
@@ -158,13 +183,13 @@ impl Drop for Batches {
 
 /// The endless sequence of examples: epoch after epoch, each in an order of its own.
 struct Draws<'a> {
-    order: &'a Order,
+    order: &'a Sequence,
     position: u64,
     epoch: Option<(u64, Vec<usize>)>,
 }
 
 impl<'a> Draws<'a> {
-    fn new(order: &'a Order, position: u64) -> Self {
+    fn new(order: &'a Sequence, position: u64) -> Self {
         Self { order, position, epoch: None }
     }
 
@@ -179,7 +204,7 @@ impl<'a> Draws<'a> {
             Some((current, shuffled)) if current == number => shuffled,
             _ => {
                 let mut shuffled = self.order.indices.to_vec();
-                Random::new(self.order.drawing.seed, "shuffle", number).shuffle(&mut shuffled);
+                Random::new(self.order.seed, "shuffle", number).shuffle(&mut shuffled);
                 shuffled
             }
         };

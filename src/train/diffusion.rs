@@ -9,19 +9,24 @@ use std::time::Instant;
 use nocturne_models::backbone::Backbone;
 use nocturne_models::diffusion::Denoiser;
 use nocturne_models::network::NetworkConfig;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::batches::{Batches, Drawing, Examples, Order};
-use super::config::{TrainConfig, differences};
+use super::config::TrainConfig;
+use super::course::{Course, Due, Series};
 use super::error::{BoxError, TrainError};
 use super::learner::Learner;
-use super::log::Log;
-use super::meter::{Meter, NotFinite, Pending};
-use super::samples::{Sample, write_samples};
+use super::meter::{Meter, Pending};
+use super::samples::Sample;
 use super::split::{Split, by_source};
-use super::state::{Progress, Store};
+use super::state::Progress;
 use super::timing::StepTimes;
 use super::validation::validate;
+
+pub use super::course::Report;
+
+/// The fields that a resumed run keeps.
+const KEPT: [&str; 2] = ["model.", "scheduler."];
 
 /// A run to be done.
 pub struct Training<'a> {
@@ -54,19 +59,6 @@ pub struct Callbacks<'a> {
     pub report: Box<dyn FnMut(&Report) + 'a>,
 }
 
-/// Where a run is.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Report {
-    /// Optimiser steps taken, those before a resumption included.
-    pub step: u64,
-    /// Optimiser steps of the whole run.
-    pub total_steps: u64,
-    /// Mean training loss of the last log entry.
-    pub loss: Option<f64>,
-    /// Median of the warm steps.
-    pub seconds_per_step: Option<f64>,
-}
-
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outcome {
@@ -96,22 +88,18 @@ pub fn train(training: Training<'_>) -> Result<Outcome, TrainError> {
 
 struct Run<'a> {
     config: &'a TrainConfig,
-    config_value: Value,
     examples: Arc<dyn Examples>,
-    output: &'a Path,
     stop: &'a AtomicBool,
     callbacks: Callbacks<'a>,
     split: Split,
     learner: Learner<Backbone>,
     batches: Batches,
-    store: Store,
-    log: Log,
+    course: Course,
     progress: Progress,
     pending: Vec<Pending>,
     times: StepTimes,
     report: Report,
     validation_loss: Option<f64>,
-    checkpoint: Option<(u64, PathBuf)>,
 }
 
 impl<'a> Run<'a> {
@@ -128,23 +116,8 @@ impl<'a> Run<'a> {
         let total_steps = settings.total_steps(split.train.len());
         let mut learner = Learner::new(network, &config.scheduler, settings, total_steps)?;
 
-        let folder = output.join("state");
-        let store = Store::new(folder.clone(), settings.keep_last);
-        let config_value = json!(config);
-        let (mut progress, mut checkpoint) = (Progress::default(), None);
-        match store.latest()? {
-            Some(_) if !resume => return Err(TrainError::Occupied { folder }),
-            Some((path, manifest)) => {
-                check_unchanged(&path, &manifest.config, &config_value)?;
-                learner.load(&path, manifest.progress.step)?;
-                progress = manifest.progress;
-                checkpoint = Some((progress.step, path));
-            }
-            None if resume => tracing::warn!("{}: no checkpoint to resume from; starting anew", folder.display()),
-            None => {}
-        }
-        let logs = output.join("logs");
-        let log = Log::open(&logs, progress.step).map_err(TrainError::io(&logs))?;
+        let load = |path: &Path, progress: &Progress| learner.load(path, progress.step);
+        let (course, progress) = Course::open(output, json!(config), &KEPT, settings.keep_last, resume, load)?;
         let order = Order {
             indices: split.train.as_slice().into(),
             batch_size: settings.train_batch_size,
@@ -153,22 +126,18 @@ impl<'a> Run<'a> {
         let report = Report { step: progress.step, total_steps, loss: None, seconds_per_step: None };
         Ok(Self {
             config,
-            config_value,
-            output,
             stop,
             callbacks,
             batches: Batches::start(examples.clone(), order, progress.drawn),
             examples,
             split,
             learner,
-            store,
-            log,
+            course,
             validation_loss: progress.validation_loss,
             progress,
             pending: Vec::new(),
             times: StepTimes::default(),
             report,
-            checkpoint,
         })
     }
 
@@ -181,27 +150,22 @@ impl<'a> Run<'a> {
         self.progress.validation_loss = None;
 
         let step = self.progress.step;
-        let last = step == self.report.total_steps;
-        let due = |interval: u64| last || (interval > 0 && step.is_multiple_of(interval));
-        let (save, sample) = (due(settings.save_model_steps), due(settings.save_images_steps));
-        let validate = !self.split.validation.is_empty() && (save || due(settings.validate_steps));
-        let log = due(settings.log_steps);
-        if log || save || sample || validate {
+        let due = Due::at(step, self.report.total_steps, settings);
+        if due.any() {
             self.read_back()?;
         }
         self.times.add(started.elapsed());
-
         self.report.step = step;
-        if log {
+        if due.log {
             self.log_training()?;
         }
-        if validate {
+        if due.validate && !self.split.validation.is_empty() {
             self.validate()?;
         }
-        if sample {
+        if due.sample {
             self.sample()?;
         }
-        if save {
+        if due.save {
             self.save()?;
         }
         (self.callbacks.report)(&self.report);
@@ -210,22 +174,20 @@ impl<'a> Run<'a> {
 
     fn finish(mut self) -> Result<Outcome, TrainError> {
         let interrupted = self.report.step < self.report.total_steps;
-        let saved = self.checkpoint.as_ref().map_or(0, |(step, _)| *step);
+        let saved = self.course.checkpoint().map_or(0, |(step, _)| *step);
         if interrupted && saved < self.progress.step {
             self.read_back()?;
             self.save()?;
         }
-        let Self { report, validation_loss, checkpoint, .. } = self;
-        Ok(Outcome { report, validation_loss, interrupted, checkpoint: checkpoint.map(|(_, path)| path) })
+        let Self { report, validation_loss, course, .. } = self;
+        let checkpoint = course.checkpoint().map(|(_, path)| path.clone());
+        Ok(Outcome { report, validation_loss, interrupted, checkpoint })
     }
 
     /// Waits for the device, and for the first time since the last call learns whether all went well.
     fn read_back(&mut self) -> Result<(), TrainError> {
         let timesteps = self.config.scheduler.num_train_timesteps;
-        self.progress.meter.read(&mut self.pending, timesteps).map_err(|NotFinite { step, files }| {
-            let checkpoint = self.checkpoint.as_ref().map(|(_, path)| path.clone());
-            TrainError::NotFinite { step, files, checkpoint }
-        })
+        self.progress.meter.read(&mut self.pending, timesteps).map_err(|error| self.course.not_finite(error))
     }
 
     fn log_training(&mut self) -> Result<(), TrainError> {
@@ -243,7 +205,8 @@ impl<'a> Run<'a> {
             ("epoch", Some(epoch)),
             ("seconds_per_step", self.times.last()),
         ];
-        self.log_numbers(step, &numbers, "loss_by_timestep", &meter)
+        let series = self.by_timestep("loss_by_timestep", &meter);
+        self.course.log(step, &numbers, Some(series))
     }
 
     fn validate(&mut self) -> Result<(), TrainError> {
@@ -256,56 +219,26 @@ impl<'a> Run<'a> {
         let meter = validate(&denoiser, &network, examples, held_out, train.train_batch_size, drawing)?;
         self.validation_loss = meter.loss();
         self.progress.validation_loss = meter.loss();
-        let numbers = [("validation_loss", meter.loss())];
-        self.log_numbers(self.progress.step, &numbers, "validation_loss_by_timestep", &meter)
+        let series = self.by_timestep("validation_loss_by_timestep", &meter);
+        self.course.log(self.progress.step, &[("validation_loss", meter.loss())], Some(series))
     }
 
-    fn log_numbers(
-        &mut self,
-        step: u64,
-        numbers: &[(&str, Option<f64>)],
-        buckets: &str,
-        meter: &Meter,
-    ) -> Result<(), TrainError> {
+    fn by_timestep(&self, name: &'static str, meter: &Meter) -> Series {
         let timesteps = self.config.scheduler.num_train_timesteps;
-        let mut entry = serde_json::Map::from_iter([("step".to_string(), json!(step))]);
-        let mut write = |log: &mut Log| {
-            for (name, value) in numbers {
-                entry.insert((*name).to_string(), json!(value));
-                if let Some(value) = value {
-                    log.scalar(step, name, *value as f32)?;
-                }
-            }
-            for (bucket, loss) in meter.bucket_losses().iter().enumerate() {
-                if let Some(loss) = loss {
-                    log.scalar(step, &format!("{buckets}/{}", Meter::bucket_name(bucket, timesteps)), *loss as f32)?;
-                }
-            }
-            entry.insert(buckets.to_string(), json!(meter.bucket_losses()));
-            log.line(&entry)
-        };
-        write(&mut self.log).map_err(TrainError::io(&self.output.join("logs")))
+        let losses = meter.bucket_losses().into_iter().enumerate();
+        Series { name, parts: losses.map(|(bucket, loss)| (Meter::bucket_name(bucket, timesteps), loss)).collect() }
     }
 
     fn sample(&mut self) -> Result<(), TrainError> {
         let step = self.progress.step;
         let failed = |source| TrainError::Callback { task: "sampling", step, source };
         let samples = (self.callbacks.sample)(&self.learner.published()).map_err(failed)?;
-        let folder = self.output.join("samples").join(format!("step-{step}"));
-        write_samples(&folder, &samples).map_err(TrainError::io(&folder))?;
-        for (index, sample) in samples.iter().enumerate() {
-            let written = self.log.sample(step, &format!("samples/{index}"), sample);
-            written.map_err(TrainError::io(&self.output.join("logs")))?;
-        }
-        Ok(())
+        self.course.samples(step, None, &samples)
     }
 
     fn save(&mut self) -> Result<(), TrainError> {
         let step = self.progress.step;
-        // The log must not lag behind a checkpoint.
-        self.log.sync().map_err(TrainError::io(&self.output.join("logs")))?;
-        let path = self.store.save(&self.progress, &self.config_value, |folder| self.learner.save(folder))?;
-        self.checkpoint = Some((step, path));
+        self.course.save(&self.progress, |folder| self.learner.save(folder))?;
         (self.callbacks.publish)(&self.learner.published()).map_err(|source| TrainError::Callback {
             task: "publishing",
             step,
@@ -336,17 +269,4 @@ fn check_shape(config: &TrainConfig, examples: &dyn Examples) -> Result<(), Trai
         return Err(TrainError::Shape { found, expected });
     }
     config.model.check_size([mels, frames]).map_err(|error| TrainError::Shape { found, expected: error.expected })
-}
-
-/// A resumed run keeps its network and noise schedule; other changes are told.
-fn check_unchanged(checkpoint: &Path, saved: &Value, configured: &Value) -> Result<(), TrainError> {
-    for difference in differences(saved, configured) {
-        let (saved, configured) = (difference.first.to_string(), difference.second.to_string());
-        let field = difference.field;
-        if field.starts_with("model.") || field.starts_with("scheduler.") {
-            return Err(TrainError::Changed { checkpoint: checkpoint.to_owned(), field, saved, configured });
-        }
-        tracing::warn!("resuming with `{field}` {configured}; it was {saved}");
-    }
-    Ok(())
 }

@@ -3,12 +3,17 @@
 //! As diffusers' `EMAModel` with warm-up. The average is a second network beside the live one and is never written
 //! into it.
 
+use std::path::Path;
+
 use burn::module::Module;
 use burn::tensor::Tensor;
+use nocturne_models::checkpoint::{self, Checkpoint};
 use nocturne_models::parameters;
 use serde::{Deserialize, Serialize};
 
+use super::error::TrainError;
 use super::gradients::Named;
+use super::optimised::{settled, values};
 
 /// How fast the average forgets.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,6 +32,52 @@ impl EmaDecay {
     pub fn at(&self, k: u64) -> f64 {
         let warm_up = 1.0 - libm::pow(1.0 + k as f64 / self.inv_gamma, -self.power);
         warm_up.clamp(0.0, self.max_decay)
+    }
+}
+
+const FILE: &str = "ema.safetensors";
+
+/// The average of a network under training, itself without autodiff.
+pub struct Average<N> {
+    network: N,
+    decay: EmaDecay,
+}
+
+impl<N: Module> Average<N> {
+    /// Starts from a network's weights.
+    pub fn new(network: &N, decay: EmaDecay) -> Self {
+        Self { network: network.valid(), decay }
+    }
+
+    /// The averaged network.
+    pub fn network(&self) -> &N {
+        &self.network
+    }
+
+    /// The decay of update `k`, counted from 0.
+    pub fn decay(&self, k: u64) -> f64 {
+        self.decay.at(k)
+    }
+
+    /// Update `k`, towards the weights of `live`.
+    pub fn update(&mut self, live: &N, k: u64) {
+        self.network = update(self.network.clone(), &values(live), self.decay.at(k));
+    }
+
+    /// Writes it into the folder of a checkpoint.
+    pub fn save(&self, folder: &Path) -> Result<(), TrainError> {
+        Ok(checkpoint::save(&self.network, &folder.join(FILE))?)
+    }
+
+    /// Reads what [`Average::save`] wrote. A run that begins to average now starts from the `live` weights.
+    pub fn load(&mut self, folder: &Path, live: &N) -> Result<(), TrainError> {
+        let path = folder.join(FILE);
+        self.network = if path.exists() {
+            settled(checkpoint::load(self.network.clone(), &Checkpoint::open(&path)?)?)
+        } else {
+            live.valid()
+        };
+        Ok(())
     }
 }
 

@@ -127,6 +127,20 @@ pub enum TrainError {
 }
 
 impl TrainError {
+    /// Whether the run was asked for what cannot be, rather than failed.
+    pub fn is_in_the_arguments(&self) -> bool {
+        matches!(
+            self,
+            Self::Config { .. }
+                | Self::ConditionWidth { .. }
+                | Self::NoConditions
+                | Self::Model(_)
+                | Self::Shape { .. }
+                | Self::Occupied { .. }
+                | Self::Changed { .. }
+        )
+    }
+
     pub(super) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { path: path.to_owned(), source }
     }

@@ -8,6 +8,7 @@
 pub mod batches;
 pub mod conditions;
 pub mod config;
+pub mod course;
 pub mod diffusion;
 pub mod ema;
 pub mod error;
@@ -16,12 +17,14 @@ pub mod learner;
 pub mod learning_rate;
 pub mod log;
 pub mod meter;
+pub mod optimised;
 pub mod optimizer;
 pub mod precision;
 pub mod samples;
 pub mod split;
 pub mod state;
 pub mod timing;
+pub mod vae;
 pub mod validation;
 
 pub use config::{DataSettings, TrainConfig, TrainSettings};

@@ -28,12 +28,20 @@ pub enum Trained<'a, N> {
     Half(N),
 }
 
-impl<'a, N: Module + Network> Trained<'a, N> {
+impl<'a, N: Module> Trained<'a, N> {
     /// Makes the copy that `precision` asks for. It serves one backward pass: the casts are part of its graph.
     pub fn new(network: &'a N, precision: Precision) -> Self {
         match precision {
             Precision::F32 => Self::Full(network),
             Precision::Bf16 => Self::Half(network.clone().map(&mut ToBf16::default())),
+        }
+    }
+
+    /// The network itself or its copy, and the type of its inputs and outputs.
+    pub fn network(&self) -> (&N, DType) {
+        match self {
+            Self::Full(network) => (network, DType::F32),
+            Self::Half(network) => (network, DType::BF16),
         }
     }
 }
@@ -56,6 +64,9 @@ impl<N: Module + Network> Network for Trained<'_, N> {
     }
 }
 
+/// The modules whose parameters stay float32, because normalisation computes in their precision.
+const NORMS: [&str; 3] = ["Struct:GroupNorm", "Struct:LayerNorm", "Struct:RmsNorm"];
+
 #[derive(Default)]
 struct ToBf16 {
     containers: Vec<String>,
@@ -71,10 +82,84 @@ impl ModuleMapper for ToBf16 {
     }
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        // Normalisation computes in float32.
-        match self.containers.last().map(String::as_str) {
-            Some("Struct:GroupNorm") => param,
+        match self.containers.last() {
+            Some(container) if NORMS.contains(&&**container) => param,
             _ => param.map(|tensor| tensor.cast(DType::BF16)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use burn::module::ModuleVisitor;
+    use burn::tensor::Device;
+    use nocturne_models::dit::DiTConfig;
+    use nocturne_models::network::NetworkConfig;
+    use nocturne_models::random::Random;
+    use nocturne_models::unet::SampleSize;
+    use nocturne_models::unet_condition::UNet2DConditionConfig;
+
+    use super::*;
+
+    /// The modules that own parameters of a type.
+    struct Owners {
+        dtype: DType,
+        containers: Vec<String>,
+        found: Vec<String>,
+    }
+
+    impl ModuleVisitor for Owners {
+        fn enter_module(&mut self, _name: &str, container: &str) {
+            self.containers.push(container.to_string());
+        }
+
+        fn exit_module(&mut self, _name: &str, _container: &str) {
+            self.containers.pop();
+        }
+
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            if param.val().dtype() == self.dtype {
+                self.found.extend(self.containers.last().cloned());
+            }
+        }
+    }
+
+    fn owners<C: NetworkConfig>(config: &C, dtype: DType) -> Vec<String> {
+        let network = config.init(&Device::flex(), &mut Random::new(0, "weights", 0)).unwrap();
+        let trained = Trained::new(&network, Precision::Bf16);
+        let mut owners = Owners { dtype, containers: Vec::new(), found: Vec::new() };
+        trained.network().0.visit(&mut owners);
+        owners.found.sort_unstable();
+        owners.found.dedup();
+        owners.found
+    }
+
+    #[test]
+    fn norms_stay_in_float32_and_nothing_else_does() {
+        let unet = UNet2DConditionConfig {
+            block_out_channels: vec![8, 8],
+            down_block_types: vec!["CrossAttnDownBlock2D".into(), "DownBlock2D".into()],
+            up_block_types: vec!["UpBlock2D".into(), "CrossAttnUpBlock2D".into()],
+            norm_num_groups: 4,
+            ..UNet2DConditionConfig::default()
+        };
+        let dit = DiTConfig {
+            patch_size: SampleSize::Square(2),
+            num_layers: 1,
+            num_attention_heads: 2,
+            attention_head_dim: 8,
+            cross_attention_dim: Some(6),
+            ..DiTConfig::default()
+        };
+        let all = [owners(&unet, DType::F32), owners(&dit, DType::F32)].concat();
+        for norm in NORMS {
+            assert!(all.iter().any(|owner| owner == norm), "no {norm} in {all:?}");
+        }
+        assert!(all.iter().all(|owner| NORMS.contains(&&**owner)), "{all:?}");
+        for half in [owners(&unet, DType::BF16), owners(&dit, DType::BF16)] {
+            assert!(half.iter().any(|owner| owner == "Struct:Linear"), "{half:?}");
+            assert!(half.iter().all(|owner| !NORMS.contains(&&**owner)), "{half:?}");
         }
     }
 }

@@ -15,6 +15,13 @@ pub struct Split {
     pub validation: Vec<usize>,
 }
 
+impl Split {
+    /// What to show: held-out examples, or those trained on where none were held out.
+    pub fn shown(&self) -> &[usize] {
+        if self.validation.is_empty() { &self.train } else { &self.validation }
+    }
+}
+
 /// Takes `fraction` of the recordings (rounded, at least one where it is above zero and there are two) for validation.
 /// The choice depends on the seed and on the sorted names alone.
 pub fn by_source(examples: &dyn Examples, fraction: f64, seed: u64) -> Split {

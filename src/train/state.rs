@@ -6,6 +6,7 @@ use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use nocturne_models::files::write_atomically;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -18,24 +19,24 @@ const TEMPORARY: &str = ".writing-";
 const REPLACED: &str = ".replaced-";
 
 /// Where a run is: with the weights, the optimiser and the average, all that the rest of it depends on. Random numbers
-/// and the order of the data follow from the seed and from `drawn`.
+/// and the order of the data follow from the seed and from `drawn`. `M` is what is measured between two log entries.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Progress {
+pub struct Progress<M = Meter> {
     /// Optimiser steps taken.
     pub step: u64,
     /// Training items drawn.
     pub drawn: u64,
     /// Measured since the last log entry.
-    pub meter: Meter,
+    pub meter: M,
     /// The validation loss at this very step, where it was computed.
     pub validation_loss: Option<f64>,
 }
 
 /// What `state.json` of a checkpoint holds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Manifest {
+pub struct Manifest<M = Meter> {
     /// Where the run was.
-    pub progress: Progress,
+    pub progress: Progress<M>,
     /// The resolved configuration of the run.
     pub config: Value,
     /// Length and CRC-32C of every other file.
@@ -64,9 +65,9 @@ impl Store {
     /// neither among the last nor the best by validation loss. Gives the path of the new one.
     ///
     /// Everything is written to a temporary folder, synced and renamed.
-    pub fn save(
+    pub fn save<M: Clone + Serialize>(
         &self,
-        progress: &Progress,
+        progress: &Progress<M>,
         config: &Value,
         write: impl FnOnce(&Path) -> Result<(), TrainError>,
     ) -> Result<PathBuf, TrainError> {
@@ -87,7 +88,7 @@ impl Store {
     }
 
     /// The newest whole checkpoint. A damaged one is passed over with a warning.
-    pub fn latest(&self) -> Result<Option<(PathBuf, Manifest)>, TrainError> {
+    pub fn latest<M: DeserializeOwned>(&self) -> Result<Option<(PathBuf, Manifest<M>)>, TrainError> {
         let mut damaged = None;
         for step in self.steps()?.into_iter().rev() {
             let path = self.path(step);
@@ -147,7 +148,8 @@ impl Store {
 
     fn prune(&self) -> Result<(), TrainError> {
         let steps = self.steps()?;
-        let loss = |step: &u64| Some((read_manifest(&self.path(*step)).ok()?.progress.validation_loss?, *step));
+        let manifest = |step| read_manifest::<IgnoredAny>(&self.path(step)).ok();
+        let loss = |step: &u64| Some((manifest(*step)?.progress.validation_loss?, *step));
         let best = steps.iter().filter_map(loss).min_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, step)| step);
         let old = &steps[..steps.len().saturating_sub(self.keep_last)];
         for step in old.iter().filter(|step| Some(**step) != best) {
@@ -159,7 +161,7 @@ impl Store {
 }
 
 /// Reads the manifest of a checkpoint and compares every file with it.
-fn check(checkpoint: &Path) -> Result<Manifest, TrainError> {
+fn check<M: DeserializeOwned>(checkpoint: &Path) -> Result<Manifest<M>, TrainError> {
     let manifest = read_manifest(checkpoint)?;
     for (name, expected) in &manifest.files {
         let path = checkpoint.join(name);
@@ -175,7 +177,7 @@ fn check(checkpoint: &Path) -> Result<Manifest, TrainError> {
     Ok(manifest)
 }
 
-fn read_manifest(checkpoint: &Path) -> Result<Manifest, TrainError> {
+fn read_manifest<M: DeserializeOwned>(checkpoint: &Path) -> Result<Manifest<M>, TrainError> {
     let path = checkpoint.join(MANIFEST);
     let text = fs::read(&path).map_err(TrainError::io(&path))?;
     serde_json::from_slice(&text).map_err(|error| TrainError::Damaged {
@@ -223,7 +225,7 @@ mod tests {
     use super::*;
 
     fn save(store: &Store, step: u64, validation_loss: Option<f64>) -> PathBuf {
-        let progress = Progress { step, validation_loss, ..Progress::default() };
+        let progress = Progress::<Meter> { step, validation_loss, ..Progress::default() };
         let write = |folder: &Path| {
             fs::write(folder.join("weights"), step.to_string().repeat(1000)).map_err(TrainError::io(folder))
         };
@@ -243,37 +245,37 @@ mod tests {
             save(&store, step, Some(loss));
         }
         assert_eq!(store.steps().unwrap(), [2, 10, 11]);
-        assert_eq!(store.latest().unwrap().unwrap().1.progress.step, 11);
+        assert_eq!(store.latest::<Meter>().unwrap().unwrap().1.progress.step, 11);
     }
 
     #[test]
     fn a_damaged_checkpoint_is_passed_over() {
         let (_folder, store) = store(3);
-        assert!(store.latest().unwrap().is_none());
+        assert!(store.latest::<Meter>().unwrap().is_none());
         save(&store, 1, None);
         let second = save(&store, 2, None);
         let third = save(&store, 3, None);
         let whole = fs::read(third.join("weights")).unwrap();
         fs::write(third.join("weights"), &whole[..500]).unwrap();
-        assert_eq!(store.latest().unwrap().unwrap().0, second);
+        assert_eq!(store.latest::<Meter>().unwrap().unwrap().0, second);
         fs::remove_file(second.join(MANIFEST)).unwrap();
-        assert_eq!(store.latest().unwrap().unwrap().1.progress.step, 1);
+        assert_eq!(store.latest::<Meter>().unwrap().unwrap().1.progress.step, 1);
         let mut flipped = fs::read(store.path(1).join("weights")).unwrap();
         flipped[7] ^= 1;
         fs::write(store.path(1).join("weights"), flipped).unwrap();
-        assert!(matches!(store.latest(), Err(TrainError::Damaged { .. })));
+        assert!(matches!(store.latest::<Meter>(), Err(TrainError::Damaged { .. })));
     }
 
     #[test]
     fn an_interrupted_save_changes_nothing_and_is_cleared_away() {
         let (_folder, store) = store(3);
         let first = save(&store, 1, None);
-        let failed = store.save(&Progress { step: 2, ..Progress::default() }, &Value::Null, |folder| {
+        let failed = store.save(&Progress::<Meter> { step: 2, ..Progress::default() }, &Value::Null, |folder| {
             fs::write(folder.join("weights"), "half").map_err(TrainError::io(folder))?;
             Err(TrainError::NoExamples)
         });
         assert!(failed.is_err());
-        assert_eq!(store.latest().unwrap().unwrap().0, first);
+        assert_eq!(store.latest::<Meter>().unwrap().unwrap().0, first);
         save(&store, 2, None);
         save(&store, 2, None);
         let mut names = store.entries().unwrap();

@@ -10,3 +10,4 @@ mod prepare;
 mod python;
 mod support;
 mod train;
+mod train_vae;

@@ -12,6 +12,7 @@ mod latent_diffusion;
 mod model;
 mod model_size;
 mod posterior;
+mod scale;
 
 pub use blocks::{DownEncoderBlock, MidBlock, UpDecoderBlock};
 pub use config::AutoencoderKlConfig;
@@ -21,3 +22,4 @@ pub use latent_diffusion::DdConfig;
 pub use model::AutoencoderKl;
 pub use model_size::{ModelSize, halvings};
 pub use posterior::Posterior;
+pub use scale::LatentSpread;
