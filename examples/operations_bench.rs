@@ -71,6 +71,13 @@ fn operations(device: &Device) -> HashMap<&'static str, Operation> {
     let (layer, input): (Conv1d, _) = (filled(config.init(device)), normal([1, 512, 4096], device));
     all.insert("depthwise", Box::new(move || drop(black_box(ops::conv1d(&layer, input.clone())))));
 
+    for (name, shape) in
+        [("snake-wide", [1, 768, 13780]), ("snake-384", [1, 384, 55120]), ("snake-long", [1, 24, 220_500])]
+    {
+        let (input, parameters) = (normal(shape, device), snake(shape[1], device));
+        all.insert(name, Box::new(move || drop(black_box(parameters.apply(input.clone())))));
+    }
+
     for (name, rows) in [("linear", 2), ("linear-16", 16)] {
         let (layer, input): (_, Tensor<2>) =
             (filled(LinearConfig::new(1024, 4096).init(device)), normal([rows, 1024], device));
@@ -86,6 +93,17 @@ fn operations(device: &Device) -> HashMap<&'static str, Operation> {
     all.insert("matmul", Box::new(move || drop(black_box(left.clone().matmul(right.clone())))));
 
     let device = device.clone().autodiff();
+    let parameters = snake(192, &device);
+    let parameters =
+        Snake { alpha: parameters.alpha.require_grad(), beta: parameters.beta.require_grad(), ..parameters };
+    let [input, weight] = [(); 2].map(|()| normal([4, 192, 8192], &device));
+    let input = input.require_grad();
+    let train = move || {
+        let gradients = (parameters.apply(input.clone()) * weight.clone()).sum().backward();
+        assert!(parameters.beta.grad(&gradients).is_some() && input.grad(&gradients).is_some());
+    };
+    all.insert("snake-training", Box::new(train));
+
     let (layer, norm) = (conv3x3(128, &device), group_norm(&device));
     let (input, weight) = (normal([4, 128, 32, 32], &device).require_grad(), normal([4, 128, 32, 32], &device));
     let train = move || {
@@ -104,6 +122,25 @@ fn conv3x3(channels: usize, device: &Device) -> Conv2d {
 
 fn group_norm(device: &Device) -> GroupNorm {
     filled(GroupNormConfig::new(32, 128).init(device))
+}
+
+/// The parameters of an anti-aliased snake.
+struct Snake {
+    alpha: Tensor<1>,
+    beta: Tensor<1>,
+    filter: Tensor<1>,
+}
+
+impl Snake {
+    fn apply(&self, input: Tensor<3>) -> Tensor<3> {
+        let (alpha, beta, filter) = (self.alpha.clone(), self.beta.clone(), self.filter.clone());
+        ops::anti_aliased_snake(input, alpha, beta, filter.clone(), filter)
+    }
+}
+
+fn snake(channels: usize, device: &Device) -> Snake {
+    let [alpha, beta] = [(); 2].map(|()| Tensor::ones([channels], device));
+    Snake { alpha, beta, filter: normal([12], device) / 4.0 }
 }
 
 fn filled<M: Module>(module: M) -> M {

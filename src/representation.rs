@@ -165,6 +165,14 @@ impl Representation {
         &self.config
     }
 
+    /// BigVGAN's log-mel, where that is what the model works on.
+    pub fn log_mel(&self) -> Option<&LogMel> {
+        match &self.transform {
+            Transform::Image(_) => None,
+            Transform::Log(log) => Some(log),
+        }
+    }
+
     /// Mel bands and frames of a window.
     pub fn shape(&self) -> [usize; 2] {
         [self.config.mel.y_res, self.config.mel.x_res]

@@ -88,6 +88,16 @@ fn guard_all() {
     let conv = ConvTranspose1dConfig::new([64, 32], 16).with_stride(8).with_padding(4).init(&device);
     guard("conv transpose 1d", 1.2, [1, 64, 1024], &conv, ops::conv_transpose1d, |l, x| l.forward(x));
 
+    // A filter of another length has no kernel: the same one between zeros is the plain form.
+    let [alpha, filter] =
+        [[64], [12]].map(|shape| Tensor::<1>::random(shape, Distribution::Uniform(0.1, 0.3), &device));
+    let zero = Tensor::zeros([1], &device);
+    let longer = Tensor::cat(vec![zero.clone(), filter.clone(), zero], 0);
+    let snake = |x, filter: &Tensor<1>| {
+        ops::anti_aliased_snake(x, alpha.clone(), alpha.clone(), filter.clone(), filter.clone())
+    };
+    guard("anti-aliased snake", 4.0, [2, 64, 2048], &(), |(), x| snake(x, &filter), |(), x| snake(x, &longer));
+
     guard(
         "attention",
         1.3,

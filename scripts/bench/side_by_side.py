@@ -29,9 +29,13 @@ PACKAGES = ["-p", "nocturne-models", "-p", "nocturne-vocoder", "-p", "nocturne-e
 
 
 def arguments(text):
+    return parser(text).parse_args()
+
+
+def parser(text):
     parser = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="few rounds: to see that it runs, not to quote")
-    return parser.parse_args()
+    return parser
 
 
 def build(kind, name):

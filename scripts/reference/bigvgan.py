@@ -9,7 +9,7 @@ with weight norm as a parametrisation (pickle). taps.safetensors holds a mel and
 and short.safetensors mels of other lengths and their samples.
 
     python scripts/reference/bigvgan.py BigVGAN --full FOLDER
-    cargo run --release -p nocturne-models -p nocturne-vocoder -p nocturne --example bigvgan_bench -- compare FOLDER
+    cargo run --release -p nocturne-models -p nocturne-vocoder -p nocturne --example vocoder_bench -- compare FOLDER
 
 The first writes a full-size generator of random weights (bigvgan_v2_22khz_80band_256x, 112 million parameters), a mel and its
 samples in PyTorch; the second prints the signal-to-error ratio of ours.

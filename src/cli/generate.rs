@@ -2,12 +2,14 @@
 
 use super::output::counted;
 use super::values::finite;
+use super::vocode::chosen_vocoder;
 use super::{Failure, Global, Outcome, Output};
 use crate::config::{Experiment, write_resolved};
 use crate::encodings::{Encoding, Encodings, TextEncoder, TextError};
 use crate::interrupt::stop_flag;
 use crate::npy;
 use crate::pipeline::{self, GenerateError, Generation, ModelFolder, SampleError, SamplingSettings, Scheduler};
+use crate::vocoding::VocoderKind;
 use burn::tensor::Device;
 use clap::Args;
 use ndarray::Array4;
@@ -42,6 +44,12 @@ pub struct Generate {
     /// Griffin-Lim iterations; the model's own number if not given
     #[arg(long, value_name = "N")]
     n_iter: Option<usize>,
+    /// From mels to audio
+    #[arg(long, value_name = "NAME")]
+    vocoder: Option<VocoderKind>,
+    /// BigVGAN's folder, or its name on the hub (from the cache); the one that the model's mels name if not given
+    #[arg(long, value_name = "DIR|NAME")]
+    vocoder_checkpoint: Option<String>,
     /// Start from this float32 [N, channel, mel, frame] array instead of the seed's noise
     #[arg(long, value_name = "FILE.npy")]
     noise: Option<PathBuf>,
@@ -73,6 +81,8 @@ impl Generate {
                 .flag("sampling.eta", self.eta)
                 .flag("sampling.eval_batch_size", self.eval_batch_size)
                 .flag("sampling.n_iter", self.n_iter)
+                .flag("sampling.vocoder", self.vocoder)
+                .flag("sampling.vocoder_checkpoint", self.vocoder_checkpoint.as_deref())
                 .flag("sampling.guidance_scale", self.guidance_scale)
         })?;
         if experiment.sampling.num_images == 0 {
@@ -97,6 +107,7 @@ impl Generate {
         let device = global.open_device()?;
         let (folder, networks) = ModelFolder::open(&self.model, &device)?;
         let (conditions, negative) = self.conditions(&experiment.sampling, &device)?;
+        let vocoder = chosen_vocoder(&experiment.sampling, folder.mel.bigvgan_model.as_deref(), &device)?;
         let mut progress = output.progress();
         let mut started = false;
         let job = Generation {
@@ -106,6 +117,7 @@ impl Generate {
             noise,
             conditions,
             negative,
+            vocoder: &vocoder,
             device: &device,
             output: &self.output_dir,
             stop: &stop_flag(),
@@ -125,6 +137,7 @@ impl Generate {
             }
             Err(
                 error @ (GenerateError::Noise { .. }
+                | GenerateError::Unfit(_)
                 | GenerateError::NoCondition
                 | GenerateError::Unconditional
                 | GenerateError::ConditionWidth { .. }

@@ -12,6 +12,7 @@ mod quickstart;
 mod train;
 mod train_vae;
 mod values;
+mod vocode;
 
 pub use failure::{Failure, Outcome};
 pub use global::Global;
@@ -48,8 +49,10 @@ enum Command {
     Train(train::Train),
     /// Make new mels, pictures and audio with a trained model
     Generate(Box<generate::Generate>),
-    /// What devices and codecs this machine has
-    Doctor,
+    /// Turn mels into audio
+    Vocode(vocode::Vocode),
+    /// What devices, codecs and vocoders this machine has
+    Doctor(doctor::Doctor),
 }
 
 /// Runs the command line; the result says how the process ends.
@@ -70,7 +73,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Outcome {
         Command::Encode(command) => command.run(&cli.global, &output),
         Command::Train(command) => command.run(&cli.global, &output),
         Command::Generate(command) => command.run(&cli.global, &output),
-        Command::Doctor => doctor::run(&cli.global, &output),
+        Command::Vocode(command) => command.run(&cli.global, &output),
+        Command::Doctor(command) => command.run(&cli.global, &output),
     });
     result.unwrap_or_else(|failure| {
         output.failure(&failure);

@@ -5,12 +5,12 @@ use crate::dataset::Picture;
 use crate::encodings::Encoding;
 use crate::npy::{self, NpyError};
 use crate::representation::{Representation, RepresentationError, picture};
+use crate::vocoding::{Mels, Unfit, Vocoder};
 use burn::tensor::Device;
 use ndarray::{Array4, ArrayView2, s};
 use nocturne_models::files::write_atomic;
 use nocturne_vocoder::audio::{Audio, AudioError};
 use nocturne_vocoder::mel::MelError;
-use rayon::prelude::*;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -26,6 +26,9 @@ pub enum GenerateError {
     /// A mel cannot be turned into audio.
     #[error(transparent)]
     Mel(#[from] MelError),
+    /// The vocoder does not take such mels.
+    #[error(transparent)]
+    Unfit(#[from] Unfit),
     /// Sampling failed or was interrupted.
     #[error(transparent)]
     Sample(#[from] SampleError),
@@ -82,6 +85,8 @@ pub struct Generation<'a> {
     pub conditions: Option<Vec<(String, Encoding)>>,
     /// What guidance leads away from; the null condition if absent.
     pub negative: Option<Encoding>,
+    /// What turns the mels into audio.
+    pub vocoder: &'a Vocoder,
     /// Where the network is.
     pub device: &'a Device,
     /// Where the results go.
@@ -129,6 +134,7 @@ pub fn generate(job: Generation<'_>, mut on_step: impl FnMut(u64, u64)) -> Resul
         representation.mel.n_iter = n_iter;
     }
     let representation = Representation::new(&representation)?;
+    job.vocoder.check(Mels::Model(&representation))?;
     let shape = job.folder.sample_shape();
     let count = match &job.noise {
         None => job.settings.num_images,
@@ -172,13 +178,8 @@ pub fn generate(job: Generation<'_>, mut on_step: impl FnMut(u64, u64)) -> Resul
         })?;
         sampling += started.elapsed();
         let started = Instant::now();
-        let audio = (0..last - first)
-            .into_par_iter()
-            .map(|item| {
-                let seed = job.settings.seed.wrapping_add((first + item) as u64);
-                representation.audio(mels.slice(s![item, 0, .., ..]), None, seed)
-            })
-            .collect::<Result<Vec<_>, _>>()?;
+        let seed = job.settings.seed.wrapping_add(first as u64);
+        let audio = job.vocoder.audio(Mels::Model(&representation), mels.slice(s![.., 0, .., ..]), seed)?;
         vocoder += started.elapsed();
         for (item, samples) in audio.into_iter().enumerate() {
             let mel = mels.slice(s![item, 0, .., ..]);

@@ -1,5 +1,6 @@
 //! How to sample, and the noise to start from.
 
+use crate::vocoding::VocoderKind;
 use ndarray::Array4;
 use nocturne_models::diffusion::{
     AlgorithmType, DiffusionError, NoiseSchedule, PredictionType, Sampler, SamplerKind, SchedulerConfig,
@@ -33,6 +34,10 @@ pub struct SamplingSettings {
     pub eval_batch_size: usize,
     /// Griffin-Lim iterations; the model's own number if absent.
     pub n_iter: Option<usize>,
+    /// From mels to audio.
+    pub vocoder: VocoderKind,
+    /// BigVGAN's folder or its name on the hub; what the model's mels name if absent.
+    pub vocoder_checkpoint: Option<String>,
 }
 
 impl Default for SamplingSettings {
@@ -48,6 +53,8 @@ impl Default for SamplingSettings {
             seed: 42,
             eval_batch_size: 16,
             n_iter: None,
+            vocoder: VocoderKind::default(),
+            vocoder_checkpoint: None,
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::jobs::{JobError, Mels, Stage, TrainDiffusion, train_diffusion};
 use crate::pipeline::{self, GenerateError, Generation, ModelFolder, ModelFolderError};
 use crate::progress::Progress;
 use crate::representation::Representation;
+use crate::vocoding::Vocoder;
 use burn::tensor::Device;
 use nocturne_evaluation::FrechetError;
 use nocturne_models::files::write_atomic;
@@ -182,6 +183,7 @@ pub fn quickstart(job: &Quickstart<'_>, progress: &mut Progress) -> Result<Summa
         noise: None,
         conditions: None,
         negative: None,
+        vocoder: &Vocoder::GriffinLim,
         device: job.device,
         output: &clips,
         stop: job.stop,

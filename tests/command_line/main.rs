@@ -11,3 +11,4 @@ mod python;
 mod support;
 mod train;
 mod train_vae;
+mod vocode;

@@ -23,6 +23,7 @@ mod matrix;
 mod primitive;
 mod rotary;
 mod simd;
+mod snake;
 mod swiglu;
 
 pub use attention::{AttentionOptions, attention};
@@ -34,6 +35,7 @@ pub use group_norm::{group_norm, group_norm_silu};
 pub use layer_norm::{layer_norm, modulated_layer_norm, rms_norm};
 pub use linear::linear;
 pub use rotary::rotary;
+pub use snake::anti_aliased_snake;
 pub use swiglu::swiglu;
 
 use std::sync::LazyLock;

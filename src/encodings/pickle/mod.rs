@@ -1,33 +1,13 @@
-//! The dictionaries `{audio_file: tensor}` that the published scripts write with `pickle.dump`: read without executing
-//! anything in them. A pickle is a program for a small machine; [`machine`] runs the instructions that build containers
-//! and notes every call without making it, and [`tensor`] knows which noted calls are tensors of PyTorch or arrays of `NumPy`.
-//!
-//! What is allocated is bounded by the size of the file, however its parts refer to one another.
-
-mod machine;
-mod tensor;
-mod torch_storage;
+//! The dictionaries `{audio_file: tensor}` that the published scripts write with `pickle.dump`.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use super::store::{token_shape, wrong_shape};
 use super::{Encoding, EncodingsError};
-use machine::{Object, Pickle, Value};
-use tensor::Budget;
-
-/// What is wrong with a pickle, before the file's name is known.
-#[derive(Debug, PartialEq)]
-struct Fault {
-    found: String,
-    expected: String,
-}
-
-impl Fault {
-    fn new(found: impl Into<String>, expected: impl Into<String>) -> Self {
-        Self { found: found.into(), expected: expected.into() }
-    }
-}
+use crate::pickle::machine::{self, Object, Pickle, Value};
+use crate::pickle::tensor::{self, Budget};
+use crate::pickle::{Fault, Storages};
 
 /// Reads the tensors of a pickled dictionary.
 pub(super) fn read(path: &Path) -> Result<BTreeMap<String, Encoding>, EncodingsError> {
@@ -70,7 +50,7 @@ fn encoding(
     value: Value,
     budget: &mut Budget,
 ) -> Result<Encoding, EncodingsError> {
-    let (shape, values) = tensor::read(pickle, value, budget)
+    let (shape, values) = tensor::read(pickle, value, &Storages::new(), budget)
         .map_err(|Fault { found, expected }| EncodingsError::invalid(path, id, found, expected))?;
     let [tokens, dim] = token_shape(&shape).map_err(|found| wrong_shape(path, id, &found))?;
     Ok(Encoding { tokens, dim, values: values.into() })

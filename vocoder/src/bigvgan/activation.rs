@@ -1,9 +1,9 @@
 use burn::module::{Module, Param};
 use burn::nn::Initializer;
 use burn::tensor::{Device, Tensor};
+use nocturne_models::ops::anti_aliased_snake;
 
 use super::filter::kaiser_sinc;
-use super::seam::anti_aliased_snake;
 
 /// The parameters of x + sin²(αx) / β, one α and one β a channel (Ziyin, Hartwig and Ueda, "Neural Networks Fail to Learn
 /// Periodic Functions and How to Fix It", 2020; with a β of its own, Lee et al., "BigVGAN", 2023).

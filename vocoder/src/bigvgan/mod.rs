@@ -7,7 +7,6 @@ mod chunks;
 mod config;
 mod filter;
 mod model;
-mod seam;
 mod vocoder;
 
 pub use activation::{AntiAliased, Snake};

@@ -64,7 +64,7 @@ impl LogMelConfig {
     }
 
     /// The upper edge of the highest band, in Hz.
-    fn upper_edge(&self) -> f64 {
+    pub fn upper_edge(&self) -> f64 {
         self.fmax.unwrap_or(f64::from(self.sampling_rate) / 2.0)
     }
 

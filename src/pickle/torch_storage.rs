@@ -36,17 +36,25 @@ fn is_little_endian(properties: &Pickle) -> bool {
     pairs.contains(&(Value::Text("little_endian"), Value::Bool(true)))
 }
 
-/// The type of the numbers: `("storage", torch.FloatStorage, key, device, count, view)`.
 fn kind(description: &Pickle) -> Option<Type> {
     let Object::Persistent(id) = description.object(description.root)? else { return None };
-    match description.tuple(*id)? {
-        [Value::Text("storage"), Value::Global("torch", name), ..] => match *name {
-            "FloatStorage" => Some(Type::F32),
-            "DoubleStorage" => Some(Type::F64),
-            "HalfStorage" => Some(Type::F16),
-            "BFloat16Storage" => Some(Type::Bf16),
-            _ => None,
-        },
+    outside(description, *id).map(|(kind, _)| kind)
+}
+
+/// The type of the numbers, and the key, of `("storage", torch.FloatStorage, key, device, count, …)`, which stands for a
+/// storage outside of the pickle.
+pub fn outside<'a>(pickle: &Pickle<'a>, id: Value<'a>) -> Option<(Type, &'a str)> {
+    match pickle.tuple(id)? {
+        [Value::Text("storage"), Value::Global("torch", name), Value::Text(key), ..] => {
+            let kind = match *name {
+                "FloatStorage" => Type::F32,
+                "DoubleStorage" => Type::F64,
+                "HalfStorage" => Type::F16,
+                "BFloat16Storage" => Type::Bf16,
+                _ => return None,
+            };
+            Some((kind, key))
+        }
         _ => None,
     }
 }

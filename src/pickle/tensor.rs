@@ -2,7 +2,8 @@ use std::borrow::Cow;
 
 use burn::tensor::{bf16, f16};
 
-use super::machine::{Pickle, Value};
+use super::archive::Storages;
+use super::machine::{Object, Pickle, Value};
 use super::{Fault, torch_storage};
 
 /// The type of a tensor's numbers.
@@ -53,20 +54,32 @@ impl Budget {
 }
 
 /// The shape and the values, in row-major order, of a tensor of PyTorch or an array of `NumPy`.
-pub fn read(pickle: &Pickle, value: Value, budget: &mut Budget) -> Result<(Vec<usize>, Vec<f32>), Fault> {
+/// Storages that stand outside of the pickle are looked up in `storages`.
+pub fn read(
+    pickle: &Pickle,
+    value: Value,
+    storages: &Storages,
+    budget: &mut Budget,
+) -> Result<(Vec<usize>, Vec<f32>), Fault> {
     let not_a_tensor = || Fault::new(pickle.describe(value), "a tensor of PyTorch or an array of NumPy");
     let (function, arguments, state) = pickle.call(value).ok_or_else(not_a_tensor)?;
     match (function, arguments) {
         (["torch._utils", "_rebuild_tensor" | "_rebuild_tensor_v2"], [storage, offset, size, stride, ..]) => {
             let (shape, strides) = (sizes(pickle, *size)?, sizes(pickle, *stride)?);
+            let &Value::Int(offset) = offset else { return Err(not_a_tensor()) };
+            let offset = usize::try_from(offset).map_err(|_| not_a_tensor())?;
+            if let Some(Object::Persistent(id)) = pickle.object(*storage) {
+                let (kind, key) = torch_storage::outside(pickle, *id).ok_or_else(not_a_tensor)?;
+                let data = storages.get(key).ok_or_else(|| Fault::new(format!("no storage {key:?}"), "one"))?;
+                let values = strided(kind, data, offset, &shape, &strides, budget)?;
+                return Ok((shape, values));
+            }
             let (["torch.storage", "_load_from_bytes"], [saved], _) = pickle.call(*storage).ok_or_else(not_a_tensor)?
             else {
                 return Err(not_a_tensor());
             };
             let saved = bytes(pickle, *saved, budget)?;
             let (kind, data) = torch_storage::read(&saved)?;
-            let &Value::Int(offset) = offset else { return Err(not_a_tensor()) };
-            let offset = usize::try_from(offset).map_err(|_| not_a_tensor())?;
             let values = strided(kind, data, offset, &shape, &strides, budget)?;
             Ok((shape, values))
         }
