@@ -71,9 +71,7 @@ fn operations(device: &Device) -> HashMap<&'static str, Operation> {
     let (layer, input): (Conv1d, _) = (filled(config.init(device)), normal([1, 512, 4096], device));
     all.insert("depthwise", Box::new(move || drop(black_box(ops::conv1d(&layer, input.clone())))));
 
-    for (name, shape) in
-        [("snake-wide", [1, 768, 13780]), ("snake-384", [1, 384, 55120]), ("snake-long", [1, 24, 220_500])]
-    {
+    for (name, shape) in [("snake-wide", [1, 768, 13_780]), ("snake-long", [1, 24, 220_500])] {
         let (input, parameters) = (normal(shape, device), snake(shape[1], device));
         all.insert(name, Box::new(move || drop(black_box(parameters.apply(input.clone())))));
     }
@@ -93,10 +91,10 @@ fn operations(device: &Device) -> HashMap<&'static str, Operation> {
     all.insert("matmul", Box::new(move || drop(black_box(left.clone().matmul(right.clone())))));
 
     let device = device.clone().autodiff();
-    let parameters = snake(192, &device);
+    let parameters = snake(96, &device);
     let parameters =
         Snake { alpha: parameters.alpha.require_grad(), beta: parameters.beta.require_grad(), ..parameters };
-    let [input, weight] = [(); 2].map(|()| normal([4, 192, 8192], &device));
+    let [input, weight] = [(); 2].map(|()| normal([2, 96, 8192], &device));
     let input = input.require_grad();
     let train = move || {
         let gradients = (parameters.apply(input.clone()) * weight.clone()).sum().backward();
