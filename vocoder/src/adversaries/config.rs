@@ -1,4 +1,5 @@
 use burn::tensor::Device;
+use nocturne_models::checkpoint::{self, Checkpoint, CheckpointError};
 use nocturne_models::network::{ConfigError, NetworkConfig, check};
 use serde::{Deserialize, Serialize};
 
@@ -172,5 +173,11 @@ impl NetworkConfig for AdversariesConfig {
         let wanted = published.starts_with("mpd.") || published.starts_with("mrd.");
         let filters = published.contains(".cqt_transform.") || published.contains(".resample.");
         (wanted && !filters).then(|| published.to_owned())
+    }
+
+    /// With the weight norm folded into the weights.
+    fn load(&self, from: Checkpoint, device: &Device) -> Result<Adversaries, CheckpointError> {
+        let folded = from.rename(|name| self.current_name(name))?.fold_weight_norm()?;
+        checkpoint::load(self.build(device), &folded)
     }
 }
