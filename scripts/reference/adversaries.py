@@ -118,8 +118,8 @@ def taps(code, config, mpd, mrd, wave, made):
 
 def gradients(code, config, mpd, mrd, wave, made):
     losses(code, mpd, mrd, wave, made)[0].backward()
-    found = {f"mpd.{name}": parameter.grad for name, parameter in mpd.named_parameters()}
-    found |= {f"mrd.{name}": parameter.grad for name, parameter in mrd.named_parameters()}
+    found = {f"mpd.{name}": parameter.grad.clone() for name, parameter in mpd.named_parameters()}
+    found |= {f"mrd.{name}": parameter.grad.clone() for name, parameter in mrd.named_parameters()}
     made = made.clone().requires_grad_()
     _, fooling, matching = losses(code, mpd, mrd, wave, made)
     (fooling + matching + config.get("lambda_melloss", 45) * mel_loss(code, config, wave, made)).backward()

@@ -219,7 +219,7 @@ fn what_cannot_be_built_names_its_field() {
     assert_eq!(field(|c| c.use_mbd_instead_of_mrd = true), Err("use_mbd_instead_of_mrd"));
     assert_eq!(field(|c| c.cqtd_hop_lengths[0] = 128), Err("cqtd_hop_lengths"));
     assert_eq!(field(|c| c.cqtd_hop_lengths[0] = 768), Err("cqtd_hop_lengths"));
-    assert_eq!(field(|c| drop(c.cqtd_n_octaves.pop())), Err("cqtd_n_octaves"));
+    assert_eq!(field(|c| c.cqtd_n_octaves.truncate(2)), Err("cqtd_n_octaves"));
     // The tenth octave above C1 is beyond what 22.05 kHz hold at twice the rate.
     assert_eq!(field(|c| c.cqtd_n_octaves[0] = 10), Err("cqtd_n_octaves"));
     assert_eq!(field(|c| c.cqtd_bins_per_octaves[1] = 1), Err("cqtd_bins_per_octaves"));

@@ -27,7 +27,6 @@ pub struct AdversariesConfig {
     /// The first version's: transform, hop and window of each resolution, in samples.
     pub resolutions: Vec<[usize; 3]>,
     /// Multiplies the channels of those, in place of `discriminator_channel_mult`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub mrd_channel_mult: Option<f64>,
     /// Channels of the constant-Q discriminator.
     pub cqtd_filters: usize,
