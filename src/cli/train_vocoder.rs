@@ -4,7 +4,9 @@ use super::values::finite;
 use super::{Failure, Global, Outcome, Output};
 use crate::config::{DEFAULT_VOCODER, Layers, VocoderExperiment};
 use crate::interrupt::stop_flag;
-use crate::jobs::{RecordingsError, Source, TrainVocoder, TrainVocoderError, train_vocoder};
+use crate::jobs::{
+    RecordingsError, Source, TrainVocoder, TrainVocoderError, VocoderOutcome, VocoderQuality, train_vocoder,
+};
 use crate::train::TrainError;
 use clap::Args;
 use serde_json::json;
@@ -83,7 +85,7 @@ impl Vocoder {
             progress.at(report.step, &report.loss.map(|loss| format!("mel loss {loss:.3}")).unwrap_or_default());
         });
         progress.finish();
-        let run = outcome.map_err(failure)?;
+        let VocoderOutcome { run, quality } = outcome.map_err(failure)?;
         let report = run.report;
         let object = json!({
             "vocoder": self.output_dir,
@@ -91,11 +93,17 @@ impl Vocoder {
             "total_steps": report.total_steps,
             "mel_loss": report.loss,
             "validation_loss": run.validation_loss,
+            "stft_distance": quality,
             "seconds_per_step": report.seconds_per_step,
             "interrupted": run.interrupted,
             "checkpoint": run.checkpoint,
         });
         let measured = report.loss.map(|loss| format!(", mel loss {loss:.3}")).unwrap_or_default();
+        let beside = quality.map(|quality| {
+            let VocoderQuality { vocoder, griffin_lim, .. } = quality;
+            format!(", STFT distance {vocoder:.3} (Griffin-Lim {griffin_lim:.3})")
+        });
+        let measured = measured + &beside.unwrap_or_default();
         let sentence =
             format!("step {} of {}{measured}: {}", report.step, report.total_steps, self.output_dir.display());
         output.result(&object, &sentence);
@@ -151,6 +159,7 @@ fn failure(error: TrainVocoderError) -> Failure {
     };
     let wrong = match &error {
         TrainVocoderError::Train(error) => error.is_in_the_arguments(),
+        TrainVocoderError::Write { .. } => false,
         _ => true,
     };
     let failure = if wrong { Failure::usage(error) } else { Failure::failed(error) };

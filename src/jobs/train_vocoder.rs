@@ -1,6 +1,7 @@
 //! The job of `nocturne train vocoder`: recordings in, a BigVGAN out.
 
 use super::recordings::{Recordings, RecordingsError, Source};
+use super::vocoder_quality::{VocoderQuality, measure_vocoder};
 use crate::config::{VocoderExperiment, write_resolved};
 use crate::dataset::Picture;
 use crate::pickle;
@@ -23,9 +24,11 @@ use nocturne_models::network::{ConfigError, NetworkConfig};
 use nocturne_models::random::Random;
 use nocturne_vocoder::adversaries::Adversaries;
 use nocturne_vocoder::bigvgan::{BigVganConfig, Generator, kaiser_sinc};
-use nocturne_vocoder::mel::unit_from_log;
+use nocturne_vocoder::mel::{LogMel, MelError, unit_from_log};
+use serde_json::json;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use thiserror::Error;
@@ -34,6 +37,9 @@ use thiserror::Error;
 const GENERATOR: &str = "bigvgan_generator.pt";
 /// The discriminators in a folder of ours, and as published, where optimisers stand beside them.
 const DISCRIMINATORS: [&str; 2] = ["bigvgan_discriminator.safetensors", "bigvgan_discriminator_optimizer.pt"];
+
+/// What the vocoder makes of mels, beside it.
+const QUALITY: &str = "reconstruction.json";
 
 /// Why a vocoder was not trained.
 #[derive(Debug, Error)]
@@ -47,9 +53,28 @@ pub enum TrainVocoderError {
     /// The weights to start with cannot be used.
     #[error(transparent)]
     Start(#[from] CheckpointError),
+    /// The mels cannot be made.
+    #[error(transparent)]
+    Mel(MelError),
     /// Training failed.
     #[error(transparent)]
     Train(#[from] TrainError),
+    /// What was measured could not be written.
+    #[error("{}: {source}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// How the job ended.
+pub struct VocoderOutcome {
+    /// The run.
+    pub run: Outcome,
+    /// What the vocoder makes of mels; none where the run was interrupted.
+    pub quality: Option<VocoderQuality>,
 }
 
 /// What to train, on what, and where to.
@@ -71,7 +96,7 @@ pub struct TrainVocoder<'a> {
 }
 
 /// Trains a vocoder. `report` is called after every step.
-pub fn train_vocoder(job: TrainVocoder<'_>, report: impl FnMut(&Report)) -> Result<Outcome, TrainVocoderError> {
+pub fn train_vocoder(job: TrainVocoder<'_>, report: impl FnMut(&Report)) -> Result<VocoderOutcome, TrainVocoderError> {
     let experiment = job.experiment;
     let config = experiment.training(job.source.path().to_owned());
     config.validate()?;
@@ -84,7 +109,18 @@ pub fn train_vocoder(job: TrainVocoder<'_>, report: impl FnMut(&Report)) -> Resu
     };
     let (output, resume, stop) = (job.output, job.resume, job.stop);
     let recordings = Arc::new(recordings);
-    Ok(train(Training { config: &config, generator, adversaries, recordings, output, resume, stop, callbacks })?)
+    let heard = recordings.clone();
+    let run = train(Training { config: &config, generator, adversaries, recordings, output, resume, stop, callbacks })?;
+    if run.interrupted {
+        return Ok(VocoderOutcome { run, quality: None });
+    }
+    let mel = LogMel::new(&config.model.mel).map_err(TrainVocoderError::Mel)?;
+    let (shown, held_out) = (run.split.shown(), !run.split.validation.is_empty());
+    let quality = measure_vocoder(&run.network, &*heard, &mel, shown, held_out, job.device)?;
+    let path = output.join(QUALITY);
+    let text = format!("{:#}\n", json!(quality));
+    write_atomic(&path, text.as_bytes()).map_err(|source| TrainVocoderError::Write { path, source })?;
+    Ok(VocoderOutcome { run, quality: Some(quality) })
 }
 
 /// The networks that the run starts with: fresh ones, or those of a folder. Discriminators that it lacks are fresh.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use burn::tensor::Device;
 use nocturne_models::network::{ConfigError, NetworkConfig};
-use nocturne_vocoder::adversaries::{AdversariesConfig, MelLoss};
+use nocturne_vocoder::adversaries::{AdversariesConfig, MelLoss, StftDistance};
 use nocturne_vocoder::bigvgan::BigVganConfig;
 use nocturne_vocoder::mel::LogMelConfig;
 use serde::{Deserialize, Serialize};
@@ -83,6 +83,7 @@ impl VocoderConfig {
         let LogMelConfig { n_fft, hop_size, .. } = self.model.mel;
         let least = self.mel_loss(&Device::flex())?.least_samples();
         let least = least.max(self.adversaries.least_samples()).max((n_fft - hop_size) / 2 + 1);
+        let least = least.max(StftDistance::LEAST_SAMPLES);
         if segment_size < least || !segment_size.is_multiple_of(hop_size) || segment_size > 1 << 24 {
             let expected = format!("a multiple of hop_size, {hop_size}, from {least} to {}", 1 << 24);
             return refuse("vocoder.segment_size", segment_size.to_string(), expected);

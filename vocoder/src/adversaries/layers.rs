@@ -1,6 +1,7 @@
 use burn::nn::PaddingConfig2d;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::tensor::activation::leaky_relu;
+use burn::tensor::ops::PadMode;
 use burn::tensor::{Device, Tensor};
 use nocturne_models::ops::conv2d;
 
@@ -16,7 +17,7 @@ pub struct Judgement {
     pub features: Vec<Tensor<4>>,
 }
 
-/// A convolution that keeps the size, but for its stride. Rows beyond `dilation` of 1 are burn's own.
+/// A convolution that keeps the size, but for its stride. Only rows can be dilated.
 pub(super) fn convolution(
     channels: [usize; 2],
     kernel: [usize; 2],
@@ -35,8 +36,27 @@ pub(super) fn convolution(
 /// Convolutions with leaky activations; what is behind each goes into `features`.
 pub(super) fn stack(layers: &[Conv2d], input: Tensor<4>, features: &mut Vec<Tensor<4>>) -> Tensor<4> {
     layers.iter().fold(input, |hidden, layer| {
-        let hidden = leaky_relu(conv2d(layer, hidden), SLOPE);
+        let hidden = leaky_relu(dilated(layer, hidden), SLOPE);
         features.push(hidden.clone());
         hidden
     })
+}
+
+/// The convolution of every so many rows by themselves, which is the dilated one: our operation knows no dilation.
+fn dilated(layer: &Conv2d, input: Tensor<4>) -> Tensor<4> {
+    let [phases, _] = layer.dilation;
+    if phases == 1 {
+        return conv2d(layer, input);
+    }
+    let (half, columns) = (layer.kernel_size[0] / 2, layer.kernel_size[1] / 2);
+    let padding = PaddingConfig2d::Explicit(half, columns, half, columns);
+    let dense = Conv2d { dilation: [1, 1], padding, ..layer.clone() };
+    let [batch, channels, height, width] = input.dims();
+    let rows = height.div_ceil(phases);
+    let whole = input.pad([(0, rows * phases - height), (0, 0)], PadMode::Constant(0.0));
+    let phased = whole.reshape([batch, channels, rows, phases, width]).permute([0, 3, 1, 2, 4]);
+    let made = conv2d(&dense, phased.reshape([batch * phases, channels, rows, width]));
+    let [_, channels, _, width] = made.dims();
+    let whole = made.reshape([batch, phases, channels, rows, width]).permute([0, 2, 3, 1, 4]);
+    whole.reshape([batch, channels, rows * phases, width]).narrow(2, 0, height)
 }

@@ -19,6 +19,7 @@ mod period;
 mod resolution;
 mod spectra;
 mod stft;
+mod stft_distance;
 mod sub_band;
 
 pub use config::AdversariesConfig;
@@ -30,4 +31,5 @@ pub use model::{Adversaries, Spectral};
 pub use period::{MultiPeriod, Period};
 pub use resolution::{MultiResolution, Resolution};
 pub use spectra::{Spectra, Transforms};
+pub use stft_distance::StftDistance;
 pub use sub_band::{MultiScaleSubBand, SubBand};
