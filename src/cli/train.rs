@@ -265,7 +265,8 @@ fn failure(error: JobError) -> Failure {
         | JobError::Vae(_)
         | JobError::Latents(EncodeError::Size(_) | EncodeError::Channels(_))
         | JobError::Encodings(_)
-        | JobError::Pairing(_) => true,
+        | JobError::Pairing(_)
+        | JobError::Diffusion(_) => true,
         JobError::Train(error) => error.is_in_the_arguments(),
         _ => false,
     };

@@ -120,8 +120,45 @@ fn published_files_and_flags_work() {
     assert!(folder.path().join("first/samples/step-1/reconstruction/000000.png").is_file());
 
     run_with(&["--output-dir", "second", "-r", "first", "--max_training_num_steps", "1", "-q"]).ends_with(0);
-    let small = ["--latent_dims", "8,8", "--resolution", "16,16", "--model_size", "small"];
-    run_with(&[&["--output-dir", "third", "--max_training_num_steps", "1", "-q"][..], &small].concat()).ends_with(0);
+}
+
+/// Twice as many frames as bands, and levels that follow from the size of the latents.
+#[test]
+fn mels_wider_than_high_stay_so() {
+    let folder = with_dataset(2);
+    let wide = ["prepare", "--input-dir", "music", "--output-dir", "wide", "--resolution", "32,16", "-q"];
+    run(folder.path(), &[&wide[..], &["--hop-length", "256", "--n-fft", "512"]].concat()).ends_with(0);
+    let train = ["train", "vae", "-d", "wide", "--output-dir", "vae", "--max-training-num-steps", "1", "-q"];
+    let levels = ["--latent_dims", "16,8", "--resolution", "32,16", "--model_size", "large"];
+    let rest = ["--set", "model.layers_per_block=1", "--set", "loss.disc_factor=0"];
+    run(folder.path(), &[&train[..], &levels, &rest].concat()).ends_with(0);
+    let vae = folder.path().join("vae");
+    let config: serde_json::Value = serde_json::from_slice(&fs::read(vae.join("config.json")).unwrap()).unwrap();
+    assert_eq!(config["sample_size"], serde_json::json!([16, 32]));
+    assert_eq!(config["block_out_channels"], serde_json::json!([32, 64]));
+    let png = fs::read(vae.join("samples/step-1/reconstruction/000000.png")).unwrap();
+    // Width and height in the header.
+    assert_eq!((&png[16..20], &png[20..24]), (&[0, 0, 0, 32][..], &[0, 0, 0, 16][..]));
+}
+
+#[test]
+fn lpips_is_read_from_its_published_files() {
+    let folder = with_dataset(2);
+    let fixture = |name: &str| {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/tests/fixtures/perceptual").join(name);
+        path.into_os_string().into_string().unwrap()
+    };
+    let (vgg, linear) = (fixture("vgg16.pth"), fixture("lpips.pth"));
+    let perceptual = |flags: &[&str]| {
+        let one = ["--max-training-num-steps", "1", "-q"];
+        run(folder.path(), &[&training_vae(&one)[..], flags].concat()).ends_with(0);
+        let log = fs::read_to_string(folder.path().join("vae/logs/train.jsonl")).unwrap();
+        fs::remove_dir_all(folder.path().join("vae")).unwrap();
+        let first: serde_json::Value = serde_json::from_str(log.lines().next().unwrap()).unwrap();
+        first["perceptual_loss"].as_f64().unwrap()
+    };
+    let (ours, published) = (perceptual(&[]), perceptual(&["--vgg-weights", &vgg, "--lpips-weights", &linear]));
+    assert!(published > 0.0 && (published - ours).abs() > 1e-3 * ours, "{ours} and {published}");
 }
 
 #[test]
