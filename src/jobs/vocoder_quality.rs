@@ -10,8 +10,8 @@ use nocturne_vocoder::bigvgan::Generator;
 use nocturne_vocoder::mel::LogMel;
 use serde::Serialize;
 
-/// At most so many pieces are measured.
-const MOST: usize = 16;
+/// How many pieces are measured.
+const PIECES: usize = 16;
 /// Of Griffin-Lim.
 const ITERATIONS: usize = 32;
 
@@ -21,6 +21,8 @@ const ITERATIONS: usize = 32;
 pub struct VocoderQuality {
     /// How many pieces were measured.
     pub segments: usize,
+    /// Of how many recordings.
+    pub recordings: usize,
     /// Whether training never heard them.
     pub held_out: bool,
     /// By the vocoder.
@@ -29,7 +31,7 @@ pub struct VocoderQuality {
     pub griffin_lim: f64,
 }
 
-/// Measures a piece of each of these recordings, or of some where there are many.
+/// Measures pieces of these recordings, of which there is at least one: several of each where there are few.
 pub fn measure_vocoder(
     generator: &Generator,
     recordings: &dyn Examples,
@@ -39,9 +41,8 @@ pub fn measure_vocoder(
     device: &Device,
 ) -> Result<VocoderQuality, TrainError> {
     let measure = StftDistance::new(device);
-    let (mut segments, mut vocoder, mut griffin_lim) = (0, 0.0, 0.0);
-    for index in indices.iter().step_by(indices.len().div_ceil(MOST).max(1)) {
-        let draw = *index as u64;
+    let (mut vocoder, mut griffin_lim) = (0.0, 0.0);
+    for (draw, index) in (0..PIECES as u64).zip(indices.iter().cycle()) {
         let piece = read_segments(recordings, mel, &[*index], draw..draw + 1, 0)?;
         let Segments { waves, mels, mel_shape: [_, bands, frames], .. } = piece;
         let samples = waves.len();
@@ -53,8 +54,13 @@ pub fn measure_vocoder(
         let distance = |made: &Tensor<3>| f64::from(measure.distance(made, &recorded).into_scalar::<f32>());
         vocoder += distance(&generator.forward(input));
         griffin_lim += distance(&wave(searched));
-        segments += 1;
     }
-    let mean = |sum: f64| sum / segments.max(1) as f64;
-    Ok(VocoderQuality { segments, held_out, vocoder: mean(vocoder), griffin_lim: mean(griffin_lim) })
+    let mean = |sum: f64| sum / PIECES as f64;
+    Ok(VocoderQuality {
+        segments: PIECES,
+        recordings: indices.len().min(PIECES),
+        held_out,
+        vocoder: mean(vocoder),
+        griffin_lim: mean(griffin_lim),
+    })
 }

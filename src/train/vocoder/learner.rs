@@ -4,12 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use burn::module::Module;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData};
 use nocturne_models::checkpoint::Checkpoint;
 use nocturne_models::parameters;
-use nocturne_vocoder::adversaries::{
-    Adversaries, AdversariesConfig, MelLoss, Transforms, discriminator_loss, generator_loss,
-};
+use nocturne_vocoder::adversaries::{Adversaries, MelLoss, Transforms, discriminator_loss, generator_loss};
 use nocturne_vocoder::bigvgan::Generator;
 
 use super::VocoderConfig;
@@ -54,7 +52,7 @@ impl VocoderLearner {
         let (train, vocoder) = (&config.train, &config.vocoder);
         Ok(Self {
             generator: normed(generator, |name| name.ends_with(".weight"), config)?,
-            adversaries: normed(adversaries, AdversariesConfig::is_normed, config)?,
+            adversaries: normed(adversaries, |name| config.adversaries.is_normed(name), config)?,
             transforms: Transforms::new(&config.adversaries, &device),
             mel_loss: config.mel_loss(&device)?,
             learning_rate: train.learning_rate,
@@ -154,7 +152,7 @@ impl VocoderLearner {
 
 fn normed<N: Module>(
     start: Start<N>,
-    is_normed: fn(&str) -> bool,
+    is_normed: impl Fn(&str) -> bool,
     config: &VocoderConfig,
 ) -> Result<Normed<N>, TrainError> {
     let normed = Normed::new(start.network, is_normed, config.train.adamw());
@@ -177,6 +175,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use std::path::PathBuf;
 
+    use burn::tensor::Device;
     use nocturne_models::network::NetworkConfig;
     use nocturne_vocoder::bigvgan::BigVganConfig;
     use nocturne_vocoder::mel::LogMel;

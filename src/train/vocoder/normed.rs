@@ -9,8 +9,8 @@ use nocturne_models::checkpoint::{Checkpoint, CheckpointError};
 use nocturne_models::files::write_atomic;
 use nocturne_models::parameters;
 use nocturne_models::weight_norm::WeightNorm;
-use safetensors::Dtype;
 use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensorError};
 
 use crate::train::TrainError;
 use crate::train::gradients::Named;
@@ -46,7 +46,7 @@ pub struct Normed<N> {
 impl<N: Module> Normed<N> {
     /// Prepares a network, which is on its device and without autodiff. Weights of which `is_normed` holds are taken apart as
     /// PyTorch does it.
-    pub fn new(network: N, is_normed: fn(&str) -> bool, config: AdamWConfig) -> Self {
+    pub fn new(network: N, is_normed: impl Fn(&str) -> bool, config: AdamWConfig) -> Self {
         let mut norms = BTreeMap::new();
         parameters::visit(&network, |name, shape, weight| {
             if is_normed(name) {
@@ -212,7 +212,7 @@ pub fn write_tensors(path: &Path, tensors: &BTreeMap<String, HostTensor>) -> Res
         .map(|(name, tensor)| (name, tensor.values.iter().flat_map(|value| value.to_le_bytes()).collect()))
         .collect();
     let written = (|| {
-        let views: Result<Vec<_>, _> = tensors
+        let views: Result<Vec<_>, SafeTensorError> = tensors
             .iter()
             .map(|(name, tensor)| Ok((name, TensorView::new(Dtype::F32, tensor.shape.clone(), &bytes[name])?)))
             .collect();

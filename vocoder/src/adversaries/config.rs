@@ -82,9 +82,10 @@ impl AdversariesConfig {
     }
 
     /// Whether PyTorch's `weight_norm` is on a weight.
-    pub fn is_normed(name: &str) -> bool {
-        let unnormed = name.contains(".conv_pres.") || (name.starts_with("mrd.") && name.contains(".convs.0."));
-        name.ends_with(".weight") && !unnormed
+    pub fn is_normed(&self, name: &str) -> bool {
+        let first = name.starts_with("mrd.") && name.contains(".convs.0.");
+        let plain = self.use_cqtd_instead_of_mrd && (first || name.contains(".conv_pres."));
+        name.ends_with(".weight") && !plain
     }
 
     /// The fewest samples that all of them can judge.
