@@ -8,9 +8,10 @@ use crate::jobs::{
     RecordingsError, Source, TrainVocoder, TrainVocoderError, VocoderOutcome, VocoderQuality, train_vocoder,
 };
 use crate::train::TrainError;
+use crate::vocoding::folder;
 use clap::Args;
 use serde_json::json;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The flags of `train vocoder`: those of the published script, and ours.
 #[derive(Debug, Args)]
@@ -27,9 +28,9 @@ pub struct Vocoder {
     /// Go on from the newest checkpoint in `--output-dir`
     #[arg(long)]
     resume: bool,
-    /// Start with the weights and the configuration of this folder
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["resume", "bigvgan_model"])]
-    from_pretrained: Option<PathBuf>,
+    /// Start with the weights and the configuration of a BigVGAN: its folder, or its name in the Hugging Face cache
+    #[arg(long, value_name = "DIR|NAME", conflicts_with_all = ["resume", "bigvgan_model"])]
+    from_pretrained: Option<String>,
     /// Start anew with this published configuration
     #[arg(long, value_name = "NAME")]
     bigvgan_model: Option<String>,
@@ -58,7 +59,8 @@ pub struct Vocoder {
 
 impl Vocoder {
     pub(super) fn run(self, global: &Global, output: &Output) -> Result<Outcome, Failure> {
-        let experiment = self.experiment(global)?;
+        let from = self.from_pretrained.as_deref().map(pretrained).transpose()?;
+        let experiment = self.experiment(from.as_deref(), global)?;
         let source = match (&experiment.data.input_dir, &experiment.data.dataset) {
             (Some(folder), None) => Source::Folder(folder.clone()),
             (None, Some(dataset)) => Source::Dataset(dataset.clone()),
@@ -71,7 +73,7 @@ impl Vocoder {
             experiment: &experiment,
             source: &source,
             output: &self.output_dir,
-            from: self.from_pretrained.as_deref(),
+            from: from.as_deref(),
             resume: self.resume,
             device: &device,
             stop: &stop_flag(),
@@ -111,9 +113,9 @@ impl Vocoder {
     }
 
     /// The experiment: a published configuration, `--config`, `--set`, flags. A resumed run's is that of its folder.
-    fn experiment(&self, global: &Global) -> Result<VocoderExperiment, Failure> {
+    fn experiment(&self, from: Option<&Path>, global: &Global) -> Result<VocoderExperiment, Failure> {
         let resumed = self.resume.then(|| self.output_dir.join("config.json")).filter(|config| config.is_file());
-        let defaults = match (&self.from_pretrained, resumed) {
+        let defaults = match (from, resumed) {
             (Some(folder), _) => {
                 VocoderExperiment::of_config_json(&folder.join("config.json")).map_err(Failure::usage)?
             }
@@ -139,6 +141,13 @@ impl Vocoder {
             .flag("train.learning_rate", self.learning_rate);
         defaults.overlaid(layers).map_err(Failure::usage)
     }
+}
+
+fn pretrained(name: &str) -> Result<PathBuf, Failure> {
+    folder(name).map_err(|error| match error.remedy() {
+        Some(remedy) => Failure::usage(error).remedy(remedy),
+        None => Failure::usage(error),
+    })
 }
 
 fn failure(error: TrainVocoderError) -> Failure {

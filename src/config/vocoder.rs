@@ -98,9 +98,6 @@ impl VocoderExperiment {
         let origin = || format!("`{}`", path.display());
         let no_config = |reason: String| ConfigError::NotSections { origin: origin(), reason };
         let value: Value = serde_json::from_slice(&text).map_err(|error| no_config(error.to_string()))?;
-        fn part<T: DeserializeOwned>(value: &Value) -> Result<T, serde_json::Error> {
-            serde_json::from_value(value.clone())
-        }
         let read = || -> Result<Self, serde_json::Error> {
             let found: Optimisation = part(&value)?;
             let (train, vocoder) = (train_settings(), VocoderSettings::default());
@@ -171,6 +168,10 @@ impl VocoderExperiment {
         ]);
         Value::Object(fields)
     }
+}
+
+fn part<T: DeserializeOwned>(value: &Value) -> Result<T, serde_json::Error> {
+    serde_json::from_value(value.clone())
 }
 
 #[cfg(test)]

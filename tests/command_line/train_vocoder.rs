@@ -148,6 +148,7 @@ fn what_cannot_be_trained_on_is_refused_before_any_step() {
         &["--input-dir", "music", "--bigvgan-model", "bigvgan_v9"],
         &["bigvgan_v9", "bigvgan_v2_22khz_80band_256x"],
     );
+    refused(&["--input-dir", "music", "--from-pretrained", "nowhere"], &["`nowhere`", "Hugging Face cache"]);
     fs::create_dir(folder.path().join("broken")).unwrap();
     fs::write(folder.path().join("broken/a.wav"), b"RIFF").unwrap();
     refused(&["--input-dir", "broken"], &["a.wav", "none of its 1 recordings"]);

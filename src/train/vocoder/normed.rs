@@ -207,20 +207,21 @@ impl<N: Module> Normed<N> {
 
 /// Writes tensors as safetensors, whole or not at all.
 pub fn write_tensors(path: &Path, tensors: &BTreeMap<String, HostTensor>) -> Result<(), TrainError> {
+    let file = serialised(tensors).map_err(std::io::Error::other).and_then(|file| write_atomic(path, &file));
+    file.map_err(TrainError::io(path))
+}
+
+fn serialised(tensors: &BTreeMap<String, HostTensor>) -> Result<Vec<u8>, SafeTensorError> {
     let bytes: BTreeMap<&String, Vec<u8>> = tensors
         .iter()
         .map(|(name, tensor)| (name, tensor.values.iter().flat_map(|value| value.to_le_bytes()).collect()))
         .collect();
-    let written = (|| {
-        let views: Result<Vec<_>, SafeTensorError> = tensors
-            .iter()
-            .map(|(name, tensor)| Ok((name, TensorView::new(Dtype::F32, tensor.shape.clone(), &bytes[name])?)))
-            .collect();
-        let format = [("format".to_owned(), "pt".to_owned())].into();
-        safetensors::serialize(views?, Some(format))
-    })();
-    let file = written.map_err(std::io::Error::other).and_then(|file| write_atomic(path, &file));
-    file.map_err(TrainError::io(path))
+    let views: Result<Vec<_>, SafeTensorError> = tensors
+        .iter()
+        .map(|(name, tensor)| Ok((name, TensorView::new(Dtype::F32, tensor.shape.clone(), &bytes[name])?)))
+        .collect();
+    let format = [("format".to_owned(), "pt".to_owned())].into();
+    safetensors::serialize(views?, Some(format))
 }
 
 fn part_names(weight: &str) -> [String; 2] {

@@ -48,5 +48,5 @@ pub fn generator_loss(of_real: &[Judgement], of_made: &[Judgement]) -> Game {
 }
 
 fn total(terms: impl Iterator<Item = Tensor<1>>) -> Tensor<1> {
-    terms.reduce(|sum, term| sum + term).expect("at least one discriminator")
+    Tensor::cat(terms.collect(), 0).sum()
 }

@@ -71,7 +71,7 @@ impl MelLoss {
     /// Waveforms `[batch, 1, sample]` and the [`MelLoss::mels`] of others → `[1]`
     pub fn distance(&self, wave: &Tensor<3>, others: &[Tensor<3>]) -> Tensor<1> {
         let terms = self.mels(wave).into_iter().zip(others).map(|(mel, other)| (mel - other.clone()).abs().mean());
-        terms.reduce(|sum, term| sum + term).expect("at least one scale")
+        Tensor::cat(terms.collect(), 0).sum()
     }
 }
 

@@ -38,8 +38,7 @@ impl StftDistance {
             let convergence = (wave.clone() - made.clone()).square().sum().sqrt() / wave.clone().square().sum().sqrt();
             convergence + (wave.log() - made.log()).abs().mean()
         });
-        let sum = terms.reduce(|sum, term| sum + term).expect("three resolutions");
-        sum / RESOLUTIONS.len() as f32
+        Tensor::cat(terms.collect(), 0).mean()
     }
 }
 
