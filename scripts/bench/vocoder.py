@@ -3,7 +3,7 @@
     git clone https://github.com/NVIDIA/BigVGAN
     python scripts/bench/vocoder.py [--quick] [--only NAME] --bigvgan BigVGAN
 
-Takes about eight minutes on two quiet cores (--quick: three). Both sides have the same configuration, which ours announces,
+Takes minutes on two quiet cores (--quick: half of them). Both sides have the same configuration, which ours announces,
 weights of their own, and a mel of noise; PyTorch's weight norm is folded first, as its own scripts do.
 """
 
@@ -32,7 +32,7 @@ def main():
     for name in [given.only] if given.only else NAMES:
         ours = bench.Contender("nocturne", [program, name, str(SECONDS)])
         theirs = bench.Contender("PyTorch", bench.script("--reference", given.bigvgan, json.dumps(ours.said)))
-        bench.race([ours, theirs], 1 if given.quick else 5)
+        bench.race([ours, theirs], 1 if given.quick else 3)
         ours.close()
         theirs.close()
         bench.row(

@@ -186,12 +186,6 @@ pub fn vocode(job: Vocoding<'_>, mut on_file: impl FnMut(u64, u64)) -> Result<Vo
         }
     };
     vocoder.check(mels)?;
-    let write = |path: &Path| {
-        let path = path.to_owned();
-        |source| VocodeError::Write { path, source }
-    };
-    std::fs::create_dir_all(job.output).map_err(write(job.output))?;
-
     let (mut done, mut first) = (Vocoded::default(), None);
     for (number, (name, file)) in files.iter().enumerate() {
         on_file(number as u64, files.len() as u64);
@@ -216,7 +210,7 @@ pub fn vocode(job: Vocoding<'_>, mut on_file: impl FnMut(u64, u64)) -> Result<Vo
     if !done.skipped.is_empty() {
         let path = job.output.join("skipped.jsonl");
         let lines: String = done.skipped.iter().map(|line| format!("{}\n", serde_json::json!(line))).collect();
-        write_atomic(&path, lines.as_bytes()).map_err(write(&path))?;
+        write_atomic(&path, lines.as_bytes()).map_err(|source| VocodeError::Write { path, source })?;
     }
     Ok(done)
 }
@@ -272,6 +266,8 @@ impl Vocoding<'_> {
             Mels::Model(representation) => representation.config().mel.sample_rate,
             Mels::Logarithms { transform, .. } => transform.config().sampling_rate,
         };
+        std::fs::create_dir_all(self.output)
+            .map_err(|source| VocodeError::Write { path: self.output.to_owned(), source })?;
         let several = arrays.iter().map(|array| array.dim().0).sum::<usize>() > 1;
         let mut index = 0;
         for array in arrays {
