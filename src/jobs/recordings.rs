@@ -130,7 +130,7 @@ impl Recordings {
         }
         if short > 0 {
             tracing::warn!(
-                "{short} recordings are shorter than a segment of {wanted:.2} s: silence is put behind them"
+                "{short} of the recordings, shorter than a segment of {wanted:.2} s: silence is put behind them"
             );
         }
         let names = files.iter().map(|file| file.to_string_lossy().into_owned()).collect();
