@@ -23,3 +23,4 @@ pub mod t5;
 pub mod unet;
 pub mod unet_condition;
 pub mod vae;
+pub mod weight_norm;

@@ -11,6 +11,7 @@ mod prepare;
 mod quickstart;
 mod train;
 mod train_vae;
+mod train_vocoder;
 mod values;
 mod vocode;
 

@@ -1,6 +1,7 @@
 //! `nocturne train`: training, one subcommand a network.
 
 use super::train_vae::Vae;
+use super::train_vocoder::Vocoder;
 use super::values::finite;
 use super::{Failure, Global, Outcome, Output};
 use crate::config::{Experiment, ModelSize};
@@ -28,6 +29,8 @@ enum Network {
     Dit(Box<Denoiser>),
     /// Train the autoencoder whose latents a model can learn
     Vae(Box<Vae>),
+    /// Train a BigVGAN, anew or from a published one, on one's own recordings
+    Vocoder(Box<Vocoder>),
 }
 
 impl Train {
@@ -36,6 +39,7 @@ impl Train {
             Network::Unet(flags) => flags.run(BackboneKind::UNet2D, global, output),
             Network::Dit(flags) => flags.run(BackboneKind::DiT, global, output),
             Network::Vae(flags) => flags.run(global, output),
+            Network::Vocoder(flags) => flags.run(global, output),
         }
     }
 }

@@ -5,9 +5,11 @@ mod layers;
 mod model_size;
 mod resolved;
 mod vae;
+mod vocoder;
 
 pub use experiment::{DataSettings, Experiment};
 pub use layers::{ConfigError, Layers};
 pub use model_size::ModelSize;
 pub use resolved::write_resolved;
 pub use vae::VaeExperiment;
+pub use vocoder::{DEFAULT_VOCODER, RecordingSettings, VocoderExperiment};

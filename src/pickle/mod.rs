@@ -6,6 +6,7 @@
 
 mod archive;
 pub mod machine;
+mod save;
 pub mod tensor;
 mod torch_storage;
 
@@ -13,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 pub use archive::Storages;
 use machine::{Object, Pickle, Value};
+pub use save::{Named, save};
 use tensor::Budget;
 use thiserror::Error;
 

@@ -26,6 +26,7 @@ pub mod state;
 pub mod timing;
 pub mod vae;
 pub mod validation;
+pub mod vocoder;
 
 pub use config::{DataSettings, TrainConfig, TrainSettings};
 pub use error::TrainError;

@@ -58,7 +58,8 @@ impl BigVganCheckpoint {
     }
 }
 
-fn folder(name: &str) -> Result<PathBuf, CheckpointError> {
+/// A folder itself, or that of a repository of the hub in the cache.
+pub fn folder(name: &str) -> Result<PathBuf, CheckpointError> {
     let path = Path::new(name);
     if path.is_dir() {
         return Ok(path.to_owned());

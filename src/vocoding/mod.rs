@@ -7,7 +7,7 @@ mod input;
 mod job;
 mod vocoder;
 
-pub use checkpoint::{BigVganCheckpoint, CheckpointError, cached, hub_name};
+pub use checkpoint::{BigVganCheckpoint, CheckpointError, cached, folder, hub_name};
 pub use fit::{Unfit, check_fit, check_model_fit, described};
 pub use input::InputError;
 pub use job::{Skipped, VocodeError, Vocoded, Vocoding, vocode};

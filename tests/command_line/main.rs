@@ -11,4 +11,5 @@ mod python;
 mod support;
 mod train;
 mod train_vae;
+mod train_vocoder;
 mod vocode;

@@ -1,5 +1,6 @@
 //! Everything between samples and mel spectrograms.
 
+pub mod adversaries;
 pub mod audio;
 pub mod bigvgan;
 pub mod griffin_lim;

@@ -12,5 +12,6 @@ mod vocoder;
 pub use activation::{AntiAliased, Snake};
 pub use amp_block::{AmpBlock, AmpBlock1, AmpBlock2};
 pub use config::BigVganConfig;
+pub use filter::kaiser_sinc;
 pub use model::Generator;
 pub use vocoder::BigVgan;
