@@ -3,6 +3,7 @@
 mod defect;
 mod doctor;
 mod encode;
+mod evaluate;
 mod failure;
 mod generate;
 mod global;
@@ -47,6 +48,8 @@ enum Command {
     Train(train::Train),
     /// Make new mels, pictures and audio with a trained model
     Generate(Box<generate::Generate>),
+    /// Score music against other music
+    Evaluate(Box<evaluate::Evaluate>),
     /// What devices and codecs this machine has
     Doctor,
 }
@@ -69,6 +72,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Outcome {
         Command::Encode(command) => command.run(&cli.global, &output),
         Command::Train(command) => command.run(&cli.global, &output),
         Command::Generate(command) => command.run(&cli.global, &output),
+        Command::Evaluate(command) => command.run(&cli.global, &output),
         Command::Doctor => doctor::run(&cli.global, &output),
     });
     result.unwrap_or_else(|failure| {

@@ -35,3 +35,4 @@ pub use options::{Format, MAX_SHARD_BYTES, MelMethod, PrepareOptions, Shard};
 pub use picture::Picture;
 pub use prepare::{FileDone, PrepareReport, prepare};
 pub use summary::Summary;
+pub(crate) use walk::walk;
