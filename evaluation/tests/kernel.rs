@@ -83,15 +83,16 @@ fn the_median_is_that_of_sorting() {
 
 #[test]
 fn sets_of_one_kind_are_at_no_kernel_distance() {
-    let noise = |index| {
-        let values = Random::new(6, "kind", index).normal(3000).into_iter().map(f64::from).collect();
-        clips(&Array2::from_shape_vec((600, 5), values).unwrap(), 6)
+    let noise = |count, index| {
+        let values = Random::new(6, "kind", index).normal(5 * count).into_iter().map(f64::from).collect();
+        clips(&Array2::from_shape_vec((count, 5), values).unwrap(), 6)
     };
-    let same = KernelDistance::new(&noise(0), &noise(1), Kernel::Gaussian { bandwidth: 3.0 }).unwrap();
+    // The interval takes the reference as it is: it is to be much larger than the set.
+    let same = KernelDistance::new(&noise(6000, 0), &noise(600, 1), Kernel::Gaussian { bandwidth: 3.0 }).unwrap();
     let interval = same.interval(&Bootstrap::default()).unwrap();
     assert!(same.value().abs() < 1e-3 && interval.low < 0.0 && 0.0 < interval.high, "{} {interval:?}", same.value());
     let one = clips(&array![[1.0, 2.0, 3.0, 4.0, 5.0]], 1);
-    assert!(KernelDistance::new(&noise(0), &one, Kernel::Cubic).is_none());
+    assert!(KernelDistance::new(&noise(600, 0), &one, Kernel::Cubic).is_none());
 }
 
 #[test]

@@ -334,6 +334,7 @@ impl From<EvaluateError> for Failure {
             EvaluateError::Dimension { .. }
             | EvaluateError::NeedsVectors { .. }
             | EvaluateError::TooFewVectors { .. }
+            | EvaluateError::Statistics { .. }
             | EvaluateError::Infinity { .. } => Self::usage(error),
             error => Self::failed(error),
         }

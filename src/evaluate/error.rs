@@ -119,6 +119,14 @@ pub enum EvaluateError {
         /// The model.
         model: String,
     },
+    /// A set that has no normal distribution.
+    #[error("{}: {source}", path.display())]
+    Statistics {
+        /// The set.
+        path: PathBuf,
+        /// Why.
+        source: FrechetError,
+    },
     /// No distance.
     #[error("{} and {}: {source}", generated.display(), reference.display())]
     Frechet {

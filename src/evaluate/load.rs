@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use ndarray::Array2;
 use nocturne_evaluation::fadtk::{rounded_statistics, stored};
-use nocturne_evaluation::{EmbeddingError, Embeddings, Gathering, Gaussian, Statistics};
+use nocturne_evaluation::{EmbeddingError, Embeddings, FrechetError, Gathering, Gaussian, Statistics};
 use rayon::prelude::*;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -96,9 +96,8 @@ impl Set {
         self.vectors.as_ref().ok_or_else(|| EvaluateError::NeedsVectors { path: self.provenance.path.clone(), what })
     }
 
-    fn fault(&self, source: nocturne_evaluation::FrechetError) -> EvaluateError {
-        let path = self.provenance.path.clone();
-        EvaluateError::Frechet { reference: path.clone(), generated: path, source }
+    fn fault(&self, source: FrechetError) -> EvaluateError {
+        EvaluateError::Statistics { path: self.provenance.path.clone(), source }
     }
 }
 

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::moments::{Moments, write_loose, write_packed};
 use super::{EvaluateError, Keep, Loader, Provenance, source};
+use crate::npy::Npz;
 
 /// One model's statistics.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -39,7 +40,14 @@ pub fn stats(
 
 /// Joins statistics of parts of a set, in the order of `inputs`, and writes them as [`stats`] does.
 pub fn merge(inputs: &[PathBuf], output: &Path) -> Result<Vec<Measured>, EvaluateError> {
-    let models = inputs.first().map(|path| source::models(path)).unwrap_or_default();
+    let mut models = Vec::new();
+    for path in inputs {
+        // Statistics that cannot be opened name no model.
+        Npz::open(path)?;
+        models.extend(source::models(path));
+    }
+    models.sort();
+    models.dedup();
     let mut all = Vec::new();
     for model in models {
         let mut merged: Option<Statistics> = None;
@@ -60,11 +68,8 @@ pub fn merge(inputs: &[PathBuf], output: &Path) -> Result<Vec<Measured>, Evaluat
             }
         }
         if let Some(merged) = merged {
-            let moments = Moments::of(&merged).map_err(|source| EvaluateError::Frechet {
-                reference: inputs[0].clone(),
-                generated: output.to_owned(),
-                source,
-            })?;
+            let fault = |source| EvaluateError::Statistics { path: inputs[0].clone(), source };
+            let moments = Moments::of(&merged).map_err(fault)?;
             all.push((model, moments));
         }
     }
