@@ -1,7 +1,7 @@
 //! FAD-inf: the Fréchet distance that a set of unlimited size would have.
 
-use nocturne_models::random::Random;
 use ndarray::ArrayView2;
+use nocturne_models::random::Random;
 use rayon::prelude::*;
 use serde::Serialize;
 use thiserror::Error;
@@ -102,7 +102,9 @@ impl FadInfinity {
         }
         let step = (count - self.smallest) as f64 / (self.points.max(2) - 1) as f64;
         let size = |point: usize| (self.smallest as f64 + point as f64 * step) as usize;
-        Ok((0..self.points.max(2)).map(|point| if point + 1 == self.points.max(2) { count } else { size(point) }).collect())
+        Ok((0..self.points.max(2))
+            .map(|point| if point + 1 == self.points.max(2) { count } else { size(point) })
+            .collect())
     }
 }
 

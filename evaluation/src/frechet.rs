@@ -1,8 +1,8 @@
 //! The Fréchet distance between two normal distributions, the last step of every Fréchet audio distance.
 
+use faer::dyn_stack::{MemBuffer, MemStack};
 use faer::linalg::cholesky::llt_pivoting::factor as pivoted;
 use faer::linalg::matmul::triangular::{BlockStructure, matmul};
-use faer::dyn_stack::{MemBuffer, MemStack};
 use faer::{Accum, Mat, MatRef, Par, Side};
 use ndarray::{Array1, ArrayView1, ArrayView2, Axis};
 use thiserror::Error;

@@ -88,12 +88,7 @@ impl Manifolds {
     fn both<T>(&self, of: impl Fn(&[[f64; 2]], &[usize], usize, usize) -> T) -> ManifoldScores<T> {
         let generated = |which| of(&self.generated, &self.generated_clips, which, self.clips[0]);
         let reference = |which| of(&self.reference, &self.reference_clips, which, self.clips[1]);
-        ManifoldScores {
-            precision: generated(0),
-            density: generated(1),
-            recall: reference(0),
-            coverage: reference(1),
-        }
+        ManifoldScores { precision: generated(0), density: generated(1), recall: reference(0), coverage: reference(1) }
     }
 }
 

@@ -55,12 +55,23 @@ impl Statistics {
             centred.clear();
             for (row, weight) in block {
                 let root = weight.sqrt();
-                centred.extend(vectors.row(*row).iter().zip(&mean).map(|(value, mean)| root * (f64::from(*value) - mean)));
+                centred
+                    .extend(vectors.row(*row).iter().zip(&mean).map(|(value, mean)| root * (f64::from(*value) - mean)));
             }
             let columns = MatRef::from_column_major_slice(&centred, dim, block.len());
             let rectangular = BlockStructure::Rectangular;
             let lower = BlockStructure::TriangularLower;
-            matmul(&mut scatter, lower, Accum::Add, columns, rectangular, columns.transpose(), rectangular, 1.0, Par::Seq);
+            matmul(
+                &mut scatter,
+                lower,
+                Accum::Add,
+                columns,
+                rectangular,
+                columns.transpose(),
+                rectangular,
+                1.0,
+                Par::Seq,
+            );
         }
         let scatter = Array2::from_shape_fn((dim, dim), |(row, column)| scatter[(row.max(column), row.min(column))]);
         Self { count: count as usize, mean, scatter }

@@ -20,8 +20,8 @@ fn the_line_is_that_of_the_published_procedure() {
     assert_eq!(
         sizes,
         [
-            500, 604, 708, 812, 916, 1020, 1125, 1229, 1333, 1437, 1541, 1645, 1750, 1854, 1958, 2062, 2166, 2270, 2375,
-            2479, 2583, 2687, 2791, 2895, 3000
+            500, 604, 708, 812, 916, 1020, 1125, 1229, 1333, 1437, 1541, 1645, 1750, 1854, 1958, 2062, 2166, 2270,
+            2375, 2479, 2583, 2687, 2791, 2895, 3000
         ]
     );
     let points: Vec<(usize, f64)> =
@@ -58,7 +58,9 @@ fn infinity_needs_more_than_the_smallest_size() {
 fn the_interval_of_a_mean_is_that_of_statistics() {
     let values: Vec<f64> = Random::new(1, "values", 0).normal(400).into_iter().map(f64::from).collect();
     let mean = |times: &[u32]| {
-        Some(values.iter().zip(times).map(|(value, times)| value * f64::from(*times)).sum::<f64>() / values.len() as f64)
+        Some(
+            values.iter().zip(times).map(|(value, times)| value * f64::from(*times)).sum::<f64>() / values.len() as f64,
+        )
     };
     let estimate = values.iter().sum::<f64>() / 400.0;
     let bootstrap = Bootstrap { replicates: 2000, ..Bootstrap::default() };
@@ -81,6 +83,11 @@ fn the_interval_of_a_distance_holds_the_distance_of_an_unlimited_set() {
     // 4 (1.5 − 1)².
     assert!(interval.low < 1.0 && 1.0 < interval.high, "{interval:?}");
     assert!(interval.high - interval.low < 0.5, "{interval:?}");
-    let near = frechet_interval(&Gaussian::of(clips(&x(), 1).vectors()).unwrap(), &clips(&y(), 10), 0.0, &Bootstrap::default());
+    let near = frechet_interval(
+        &Gaussian::of(clips(&x(), 1).vectors()).unwrap(),
+        &clips(&y(), 10),
+        0.0,
+        &Bootstrap::default(),
+    );
     assert!(near.unwrap().low >= 0.0);
 }

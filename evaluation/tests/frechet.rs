@@ -80,7 +80,9 @@ fn coloured(count: usize, dim: usize, power: i32, index: u64) -> Array2<f64> {
 
 #[test]
 fn any_set_is_at_no_distance_from_itself_and_at_the_same_from_others_both_ways() {
-    for (count, dim, power) in [(300, 96, 0), (300, 96, 2), (40, 96, 1), (97, 96, 1), (96, 96, 0), (2, 96, 0), (500, 3, 4)] {
+    for (count, dim, power) in
+        [(300, 96, 0), (300, 96, 2), (40, 96, 1), (97, 96, 1), (96, 96, 0), (2, 96, 0), (500, 3, 4)]
+    {
         let (a, b) = (coloured(count, dim, power, 0), coloured(200, dim, power, 1));
         let scale = moments(&a).1.diag().sum();
         assert!(distance(&a, &a) <= 1e-9 * scale, "{count}×{dim}, {power}: {}", distance(&a, &a));

@@ -6,7 +6,9 @@ mod golden;
 
 use golden::{clips, x, y};
 use ndarray::{Array2, ArrayView2, array, s};
-use nocturne_evaluation::{Bootstrap, Embeddings, KAD_SCALE, Kernel, KernelDistance, Manifolds, NEAREST, median_distance};
+use nocturne_evaluation::{
+    Bootstrap, Embeddings, KAD_SCALE, Kernel, KernelDistance, Manifolds, NEAREST, median_distance,
+};
 use nocturne_models::random::Random;
 
 fn distance(reference: &Embeddings, generated: &Embeddings, kernel: Kernel) -> f64 {
@@ -66,7 +68,8 @@ fn kernel_distances_do_not_see_how_vectors_are_cut_into_clips() {
 #[test]
 fn the_median_is_that_of_sorting() {
     for count in [2, 3, 5, 40, 300] {
-        let vectors = Array2::from_shape_vec((count, 2), Random::new(4, "median", count as u64).normal(2 * count)).unwrap();
+        let vectors =
+            Array2::from_shape_vec((count, 2), Random::new(4, "median", count as u64).normal(2 * count)).unwrap();
         let mut all = Vec::new();
         for i in 0..count {
             for j in 0..i {
@@ -112,11 +115,13 @@ fn neighbourhoods_match_their_definitions() {
         (0..set.nrows()).map(of).collect()
     };
     let (real_radii, fake_radii) = (radii(&real), radii(&fake));
-    let share = |count: usize, test: &dyn Fn(usize) -> bool| (0..count).filter(|i| test(*i)).count() as f64 / count as f64;
+    let share =
+        |count: usize, test: &dyn Fn(usize) -> bool| (0..count).filter(|i| test(*i)).count() as f64 / count as f64;
     let precision = share(150, &|j| (0..200).any(|i| squared(&real, i, &fake, j) < real_radii[i]));
     let recall = share(200, &|i| (0..150).any(|j| squared(&real, i, &fake, j) < fake_radii[j]));
     let coverage = share(200, &|i| (0..150).any(|j| squared(&real, i, &fake, j) < real_radii[i]));
-    let inside = (0..150).map(|j| (0..200).filter(|i| squared(&real, *i, &fake, j) < real_radii[*i]).count()).sum::<usize>();
+    let inside =
+        (0..150).map(|j| (0..200).filter(|i| squared(&real, *i, &fake, j) < real_radii[*i]).count()).sum::<usize>();
 
     let found = Manifolds::new(&reference, &generated, NEAREST).unwrap();
     let scores = found.scores();

@@ -21,7 +21,8 @@ fn the_divergence_is_the_published_one() {
     let q = [0.3, 0.1, 0.2, 0.1, 0.1, 0.02, 0.08, 0.1];
     let found = kl_divergence(Array1::from(p.to_vec()).view(), Array1::from(q.to_vec()).view());
     assert!((found - 0.589_866_315_295_013_5).abs() < 1e-12, "{found}");
-    for (p, q, expected) in [(&p[..], &q[..], 0.589_866_340_160_369_9), (&[0.1, 0.4, 0.5], &[0.8, 0.15, 0.05], 1.335_667_371_749_878)]
+    for (p, q, expected) in
+        [(&p[..], &q[..], 0.589_866_340_160_369_9), (&[0.1, 0.4, 0.5], &[0.8, 0.15, 0.05], 1.335_667_371_749_878)]
     {
         let (generated, reference) = (logits(p), logits(q));
         for pooling in [Pooling::Segments, Pooling::MeanLogits, Pooling::MaxLogits] {
@@ -42,7 +43,10 @@ fn poolings_are_what_they_are_called() {
     let of = |a: [f32; 3], b: [f32; 3]| {
         kl_divergence(softmax(Array1::from(a.to_vec()).view()).view(), softmax(Array1::from(b.to_vec()).view()).view())
     };
-    assert_eq!(by(Pooling::Segments).unwrap(), [of([1.0, 0.0, -1.0], [0.0, 2.0, 0.0]), of([3.0, 0.0, 0.0], [0.0, 0.0, 1.0])]);
+    assert_eq!(
+        by(Pooling::Segments).unwrap(),
+        [of([1.0, 0.0, -1.0], [0.0, 2.0, 0.0]), of([3.0, 0.0, 0.0], [0.0, 0.0, 1.0])]
+    );
     assert_eq!(by(Pooling::MeanLogits).unwrap(), [of([2.0, 0.0, -0.5], [0.0, 1.0, 0.5])]);
     assert_eq!(by(Pooling::MaxLogits).unwrap(), [of([3.0, 0.0, 0.0], [0.0, 2.0, 1.0])]);
     // Huge logits are no infinities.

@@ -5,8 +5,8 @@ use super::values::finite;
 use super::{Failure, Global, Outcome, Output};
 use crate::dataset::Shard;
 use crate::evaluate::{
-    self, Bandwidth, EvaluateError, FadOptions, KadOptions, Layout, Loader, POOLED_MEL, Profile, Report, Sets,
-    Skipped, VectorMetric, default_cache_folder, write_skipped,
+    self, Bandwidth, EvaluateError, FadOptions, KadOptions, Layout, Loader, POOLED_MEL, Profile, Report, Sets, Skipped,
+    VectorMetric, default_cache_folder, write_skipped,
 };
 use crate::interrupt::stop_flag;
 use crate::progress::Progress;
@@ -239,8 +239,7 @@ impl Fad {
             songs: self.per_song.is_some(),
             fadtk_rounding: self.fadtk_compat,
         };
-        let report =
-            self.compared.report(global, output, |sets, progress| evaluate::fad(sets, &options, progress))?;
+        let report = self.compared.report(global, output, |sets, progress| evaluate::fad(sets, &options, progress))?;
         if let Some(path) = &self.per_song {
             report.write_songs(path)?;
         }
@@ -251,8 +250,7 @@ impl Fad {
 impl Kad {
     fn run(self, global: &Global, output: &Output) -> Result<Outcome, EvaluateError> {
         let options = KadOptions { metrics: self.metrics, bandwidth: self.bandwidth };
-        let report =
-            self.compared.report(global, output, |sets, progress| evaluate::kad(sets, &options, progress))?;
+        let report = self.compared.report(global, output, |sets, progress| evaluate::kad(sets, &options, progress))?;
         self.compared.outcome(&report)
     }
 }
@@ -295,8 +293,7 @@ impl Stats {
             })
             .collect();
         let mut progress = output.progress();
-        let measured =
-            evaluate::stats(&loaders, &self.input, &self.output, |done, of| show(&mut progress, done, of))?;
+        let measured = evaluate::stats(&loaders, &self.input, &self.output, |done, of| show(&mut progress, done, of))?;
         progress.finish();
         for set in &measured {
             let clips = counted(set.clips.unwrap_or_default() as u64, "file");
@@ -319,25 +316,6 @@ impl Merge {
             output.result(&json!({ "output": self.output, "merged": merged }), &sentence);
         }
         Ok(Outcome::Done)
-    }
-}
-
-/// What cannot be found or does not fit together is a wrong argument; what is damaged is a failed job.
-impl From<EvaluateError> for Failure {
-    fn from(error: EvaluateError) -> Self {
-        match error {
-            EvaluateError::Folder(error) => error.into(),
-            EvaluateError::Nothing { .. } | EvaluateError::UnknownModel { .. } => Self::usage(error)
-                .remedy("a set is a folder of audio, a folder of .npy embeddings, or an .npz of statistics"),
-            EvaluateError::NoStatistics { .. } => Self::usage(error).remedy("`--models` names them"),
-            EvaluateError::NoCount { .. } => Self::usage(error).remedy("`nocturne evaluate stats` writes one"),
-            EvaluateError::Dimension { .. }
-            | EvaluateError::NeedsVectors { .. }
-            | EvaluateError::TooFewVectors { .. }
-            | EvaluateError::Statistics { .. }
-            | EvaluateError::Infinity { .. } => Self::usage(error),
-            error => Self::failed(error),
-        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use ndarray::{Array2, Axis, concatenate};
-use nocturne_evaluation::pooled_mel::PooledMel;
+use nocturne_evaluation::pooled_mel::{PooledMel, levelled};
 use nocturne_vocoder::audio::{Audio, MAX_SAMPLES, decode_bytes};
 use nocturne_vocoder::mel::MelError;
 use serde::Serialize;
@@ -65,18 +65,11 @@ impl Embedder {
         let clips: Vec<Array2<f32>> = samples
             .chunks_exact(clip.min(samples.len()).max(1))
             .map(|samples| {
-                let samples = level.map_or_else(|| samples.to_vec(), |level| levelled(samples, level));
+                let samples = level.map_or_else(|| samples.to_vec(), |level| levelled(samples, level as f32));
                 self.pooled.embed(&Audio { sample_rate, channels: vec![samples] })
             })
             .collect();
-        let views: Vec<_> = clips.iter().map(Array2::view).collect();
+        let views: Vec<_> = clips.iter().map(|clip| clip.view()).collect();
         Ok(concatenate(Axis(0), &views).unwrap_or_else(|_| Array2::zeros((0, PooledMel::DIM))))
     }
-}
-
-/// Brought to a root mean square. Silence stays silence.
-fn levelled(samples: &[f32], level: f64) -> Vec<f32> {
-    let power = samples.iter().map(|sample| f64::from(*sample).powi(2)).sum::<f64>() / samples.len().max(1) as f64;
-    let gain = (level / power.sqrt().max(1e-6)) as f32;
-    samples.iter().map(|sample| sample * gain).collect()
 }

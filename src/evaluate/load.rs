@@ -127,12 +127,7 @@ pub struct Clip {
 
 impl Loader<'_> {
     /// Reads a set. `progress` hears how many files are done, and of how many.
-    pub fn load(
-        &self,
-        path: &Path,
-        keep: Keep,
-        mut progress: impl FnMut(usize, usize),
-    ) -> Result<Set, EvaluateError> {
+    pub fn load(&self, path: &Path, keep: Keep, mut progress: impl FnMut(usize, usize)) -> Result<Set, EvaluateError> {
         let source = Source::find(path, self.model)?;
         if let Source::Packed | Source::Loose(_) = &source {
             return self.statistics(path, &source);

@@ -152,7 +152,8 @@ mod tests {
         let array = |shape: &[usize]| encode(shape, &vec![1.0_f32; shape.iter().product()]);
         write_npz(&path, &[("mu_ref".to_owned(), array(&[2])), ("sigma_ref".to_owned(), array(&[2, 2]))]).unwrap();
         assert_eq!(Moments::read_packed(&path, "any").unwrap().mean, array![1.0, 1.0]);
-        for (mean, covariance, words) in [(&[2, 1][..], &[2, 2][..], "[dim]"), (&[2], &[2, 3], "[2, 2]"), (&[3], &[2, 2], "[3, 3]")]
+        for (mean, covariance, words) in
+            [(&[2, 1][..], &[2, 2][..], "[dim]"), (&[2], &[2, 3], "[2, 2]"), (&[3], &[2, 2], "[3, 3]")]
         {
             write_npz(&path, &[("mu".to_owned(), array(mean)), ("sigma".to_owned(), array(covariance))]).unwrap();
             let error = Moments::read_packed(&path, "any").unwrap_err().to_string();

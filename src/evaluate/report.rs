@@ -88,7 +88,8 @@ impl Report {
         let sets = self.references.iter().chain(&self.generated);
         let mut all: Vec<Skipped> = sets
             .flat_map(|set| {
-                let within = |skipped: &Skipped| Skipped { audio_file: set.path.join(&skipped.audio_file), ..skipped.clone() };
+                let within =
+                    |skipped: &Skipped| Skipped { audio_file: set.path.join(&skipped.audio_file), ..skipped.clone() };
                 set.skipped.iter().map(within)
             })
             .collect();
@@ -111,7 +112,8 @@ impl Report {
             ["model", "metric", "value", "low", "high", "standard_error", "reference", "generated", "clips", "vectors"];
         let mut lines = vec![columns.map(str::to_owned)];
         lines.extend(self.results.iter().map(|row| {
-            let of = |field: fn(&Interval) -> f64| row.interval.as_ref().map_or(String::new(), |i| field(i).to_string());
+            let of =
+                |field: fn(&Interval) -> f64| row.interval.as_ref().map_or(String::new(), |i| field(i).to_string());
             let count = |count: Option<usize>| count.map_or(String::new(), |count| count.to_string());
             [
                 row.model.clone(),
@@ -159,9 +161,9 @@ impl Row {
     pub fn sentence(&self) -> String {
         let Self { model, metric, value, interval, reference, generated, .. } = self;
         let digits = |value: f64| if value.abs() < 10.0 { format!("{value:.4}") } else { format!("{value:.2}") };
-        let range = interval.as_ref().map_or(String::new(), |interval| {
-            format!(" [{}, {}]", digits(interval.low), digits(interval.high))
-        });
+        let range = interval
+            .as_ref()
+            .map_or(String::new(), |interval| format!(" [{}, {}]", digits(interval.low), digits(interval.high)));
         let value = digits(*value) + &range;
         format!("{metric:<10} {model:<12} {value:<28} {} against {}", generated.display(), reference.display())
     }

@@ -78,8 +78,10 @@ pub fn merge(inputs: &[PathBuf], output: &Path) -> Result<Vec<Measured>, Evaluat
         return Err(EvaluateError::NoStatistics { path, model: "MODEL".to_owned(), found: "no model".to_owned() });
     }
     write(output, &all)?;
-    let measured = |(model, moments): (String, Moments)| {
-        Measured { model, vectors: moments.count.unwrap_or_default(), dim: moments.mean.len() }
+    let measured = |(model, moments): (String, Moments)| Measured {
+        model,
+        vectors: moments.count.unwrap_or_default(),
+        dim: moments.mean.len(),
     };
     Ok(all.into_iter().map(measured).collect())
 }

@@ -1,5 +1,6 @@
 use super::support::{Run, contents, run, tone};
 use nocturne::npy;
+use nocturne_vocoder::audio::{Audio, SampleFormat};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
@@ -50,7 +51,10 @@ fn many_sets_against_many_references_are_one_table() {
     let report = read(folder.path(), "out/a.json");
     assert_eq!(report["results"].as_array().unwrap().len(), 4);
     let result = &report["results"][2];
-    assert_eq!((&result["model"], &result["metric"], &result["clips"]), (&"pooled-mel".into(), &"fad".into(), &5.into()));
+    assert_eq!(
+        (&result["model"], &result["metric"], &result["clips"]),
+        (&"pooled-mel".into(), &"fad".into(), &5.into())
+    );
     assert_eq!(report["settings"]["bootstrap"]["seed"], 0);
     assert_eq!(report["generated"][1]["vectors"], result["vectors"]);
     assert_eq!(report["generated"][0]["sha256"], report["references"][0]["sha256"]);
@@ -63,7 +67,8 @@ fn many_sets_against_many_references_are_one_table() {
     let first = contents(&folder.path().join("out"));
     evaluate(folder.path(), &[&["fad"][..], &sets, &files].concat()).ends_with(0);
     assert!(contents(&folder.path().join("out")) == first, "two runs differ");
-    let people = evaluate(folder.path(), &["fad", "--reference", "low", "--generated", "high", "--no-cache"]).ends_with(0);
+    let people =
+        evaluate(folder.path(), &["fad", "--reference", "low", "--generated", "high", "--no-cache"]).ends_with(0);
     assert!(people.stdout.contains("high against low") && people.stdout.contains('['), "{}", people.stdout);
 }
 
@@ -76,7 +81,8 @@ fn audio_embeddings_and_statistics_give_one_distance() {
         evaluate(folder.path(), &embed).ends_with(0);
         let stats = ["stats", "--input", &format!("{set}-npy"), "--output", &format!("{set}.npz"), "-q"];
         evaluate(folder.path(), &stats).ends_with(0);
-        let fadtk = ["embed", "--input", set, "--output-dir", &format!("{set}-fadtk"), "--layout", "fadtk", "--no-cache", "-q"];
+        let fadtk =
+            ["embed", "--input", set, "--output-dir", &format!("{set}-fadtk"), "--layout", "fadtk", "--no-cache", "-q"];
         evaluate(folder.path(), &fadtk).ends_with(0);
         fs::rename(
             folder.path().join(format!("{set}-fadtk/embeddings/pooled-mel")),
@@ -86,7 +92,9 @@ fn audio_embeddings_and_statistics_give_one_distance() {
     }
     let vectors = npy::read::<f32>(&folder.path().join("low-npy/0.npy")).unwrap();
     assert_eq!(vectors.shape, [3, 64]);
-    for (reference, generated) in [("low-npy", "high-npy"), ("low.npz", "high-npy"), ("low.npz", "high.npz"), ("low", "high.npz")] {
+    for (reference, generated) in
+        [("low-npy", "high-npy"), ("low.npz", "high-npy"), ("low.npz", "high.npz"), ("low", "high.npz")]
+    {
         let found = value(folder.path(), &["--reference", reference, "--generated", generated]);
         assert!((found - expected).abs() < 1e-9 * expected, "{reference} {generated}: {found} {expected}");
     }
@@ -96,7 +104,10 @@ fn audio_embeddings_and_statistics_give_one_distance() {
     assert!((found - expected).abs() < 1e-2 * expected && found != expected, "{found} {expected}");
     let stats = ["stats", "--input", "low-fadtk", "--models", "vggish", "--output", "low-fadtk", "-q"];
     evaluate(folder.path(), &stats).ends_with(0);
-    let loose = value(folder.path(), &["--reference", "low-fadtk/stats/vggish", "--generated", "high-fadtk", "--models", "vggish"]);
+    let loose = value(
+        folder.path(),
+        &["--reference", "low-fadtk/stats/vggish", "--generated", "high-fadtk", "--models", "vggish"],
+    );
     assert!((loose - found).abs() < 1e-9 * found, "{loose} {found}");
 }
 
@@ -149,7 +160,8 @@ fn a_changed_file_is_heard_again_and_a_renamed_one_is_not() {
         let sets = ["--reference", "low", "--generated", "more", "--output", "r.json", "-q", "--cache", "kept"];
         evaluate(folder.path(), &[&["fad"][..], &sets].concat()).ends_with(0);
         let report = read(folder.path(), "r.json");
-        let found = [&report["references"][0], &report["generated"][0]].map(|set| set["cached"].as_u64().unwrap() as usize);
+        let found =
+            [&report["references"][0], &report["generated"][0]].map(|set| set["cached"].as_u64().unwrap() as usize);
         assert_eq!(found, expected);
         report["results"][0]["value"].as_f64().unwrap()
     };
@@ -161,7 +173,8 @@ fn a_changed_file_is_heard_again_and_a_renamed_one_is_not() {
     tone(folder.path(), "more/3.wav", 9, 2.0);
     assert_ne!(cached([3, 4]), first);
     // Other ways to hear are other vectors.
-    let sets = ["--reference", "low", "--generated", "more", "--output", "r.json", "-q", "--cache", "kept", "--level", "0.1"];
+    let sets =
+        ["--reference", "low", "--generated", "more", "--output", "r.json", "-q", "--cache", "kept", "--level", "0.1"];
     evaluate(folder.path(), &[&["fad"][..], &sets].concat()).ends_with(0);
     assert_eq!(read(folder.path(), "r.json")["references"][0]["cached"], 0);
 }
@@ -171,16 +184,20 @@ fn clips_of_one_level_compare_without_it() {
     let folder = music();
     for index in 0..3 {
         let path = folder.path().join(format!("low/{index}.wav"));
-        let mut audio = nocturne_vocoder::audio::Audio::decode(&path).unwrap();
+        let mut audio = Audio::decode(&path).unwrap();
         audio.channels[0].iter_mut().for_each(|sample| *sample *= 0.25);
         fs::create_dir_all(folder.path().join("soft")).unwrap();
-        audio.write(&folder.path().join(format!("soft/{index}.wav"))).unwrap();
+        // In floats: the noise of 16 bits is what sounds where the chord does not.
+        audio.write_as(&folder.path().join(format!("soft/{index}.wav")), SampleFormat::Float32).unwrap();
     }
     let sets = ["--reference", "low", "--generated", "soft"];
     let plain = value(folder.path(), &sets);
     let levelled = value(folder.path(), &[&sets[..], &["--level", "0.1"]].concat());
     assert!(levelled * 20.0 < plain, "{levelled} {plain}");
-    let report = evaluate(folder.path(), &["embed", "--input", "low", "--output-dir", "e", "--clip-seconds", "0.5", "--no-cache", "--json"]);
+    let report = evaluate(
+        folder.path(),
+        &["embed", "--input", "low", "--output-dir", "e", "--clip-seconds", "0.5", "--no-cache", "--json"],
+    );
     // Of 2.0, 2.1 and 2.2 seconds, four clips each, of one vector each.
     assert_eq!(report.ends_with(0).json()["set"]["vectors"], 12);
 }
@@ -193,7 +210,10 @@ fn what_cannot_be_used_is_named() {
     let sets = ["--reference", "low", "--generated", "more", "--output", "out/r.json", "--no-cache"];
     evaluate(folder.path(), &[&["fad"][..], &sets].concat()).ends_with(3).complains(&["b.wav", "2 files left out"]);
     let skipped = fs::read_to_string(folder.path().join("out/skipped.jsonl")).unwrap();
-    assert!(skipped.lines().count() == 2 && skipped.contains("short.wav") && skipped.contains("too short"), "{skipped}");
+    assert!(
+        skipped.lines().count() == 2 && skipped.contains("short.wav") && skipped.contains("too short"),
+        "{skipped}"
+    );
     assert_eq!(read(folder.path(), "out/r.json")["results"][0]["clips"], 5);
 
     let nothing = folder.path().join("nothing");
@@ -207,7 +227,11 @@ fn what_cannot_be_used_is_named() {
         (&["fad", "--reference", "nothing", "--generated", "low"], 2, &["nothing", "no audio", "a set is"]),
         (&["fad", "--reference", "low", "--generated", "low", "--models", "vggish"], 2, &["vggish", "pooled-mel"]),
         (&["fad", "--reference", "bad.npz", "--generated", "low"], 1, &["bad.npz", "not an npz file"]),
-        (&["fad", "--reference", "low.npz", "--generated", "narrow", "--models", "x"], 2, &["x.mu", "pooled-mel.mu", "--models"]),
+        (
+            &["fad", "--reference", "low.npz", "--generated", "narrow", "--models", "x"],
+            2,
+            &["x.mu", "pooled-mel.mu", "--models"],
+        ),
         (&["fad", "--reference", "low", "--generated", "low", "--inf"], 2, &["FAD-inf needs more than 500"]),
         (&["kad", "--reference", "low.npz", "--generated", "low"], 2, &["low.npz", "not statistics"]),
         (&["fad", "--reference", "low.npz", "--generated", "narrow"], 2, &["narrow", "2 dimensions", "64"]),
