@@ -93,7 +93,7 @@ pub fn clip_divergence(
         return Err(ClassesError::NotFinite);
     }
     let pooled = |logits: ArrayView2<f32>| -> Vec<Array1<f64>> {
-        let one = |of: &dyn Fn(ArrayView1<f32>) -> f32| vec![softmax(logits.map_axis(Axis(0), |lane| of(lane)).view())];
+        let one = |of: &dyn Fn(ArrayView1<f32>) -> f32| vec![softmax(logits.map_axis(Axis(0), of).view())];
         match pooling {
             Pooling::Segments => logits.outer_iter().map(softmax).collect(),
             Pooling::MeanLogits => one(&|lane| lane.sum() / lane.len() as f32),

@@ -123,7 +123,7 @@ impl Gaussian {
 
     /// ‖μ₁−μ₂‖² + tr C₁ + tr C₂ − 2·tr (C₁C₂)^½ (Dowson and Landau, 1982), at least 0.
     ///
-    /// The last trace is the sum of the singular values of F₁ᵀF₂. Nothing is complex, and nothing is lost to the square
+    /// The last trace is the sum of the singular values of `F₁ᵀF₂`. Nothing is complex, and nothing is lost to the square
     /// root of a product's small eigenvalues: a covariance of less than full rank (fewer vectors than dimensions) needs no ε on
     /// its diagonal, where `sqrtm` of the product, the usual way, fails, and a set is at no distance from itself.
     pub fn frechet_distance(&self, other: &Self) -> Result<f64, FrechetError> {

@@ -8,7 +8,7 @@ const TOLERANCE: f64 = 1e-10;
 
 /// ‖M‖₁, the sum of singular values; nothing where their iteration does not end.
 ///
-/// The eigenvalues of MᵀM are had in a third of the time, but only to ε of the largest: the root of a small one has lost its
+/// The eigenvalues of `MᵀM` are had in a third of the time, but only to ε of the largest: the root of a small one has lost its
 /// digits. They are taken where that costs no more than 1e-10 of the sum, and the singular values themselves elsewhere.
 pub(crate) fn nuclear_norm(matrix: MatRef<'_, f64>) -> Option<f64> {
     let tall = if matrix.nrows() < matrix.ncols() { matrix.transpose() } else { matrix };

@@ -51,8 +51,7 @@ fn kernel_distances_do_not_see_how_vectors_are_cut_into_clips() {
     let naive = |a: ArrayView2<f32>, b: ArrayView2<f32>, same: bool| {
         let mut sum = 0.0;
         for (i, x) in a.outer_iter().enumerate() {
-            for (j, y) in b.outer_iter().enumerate().filter(|(j, _)| !same || i != *j) {
-                let _ = j;
+            for (_, y) in b.outer_iter().enumerate().filter(|(j, _)| !same || i != *j) {
                 let squared: f64 = x.iter().zip(y).map(|(x, y)| (f64::from(*x) - f64::from(*y)).powi(2)).sum();
                 sum += (-squared / (2.0 * 4.0 + 1e-8)).exp();
             }

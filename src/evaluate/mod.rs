@@ -1,6 +1,6 @@
 //! Sets of music, scored against each other: what is behind `nocturne evaluate`.
 //!
-//! A set is a folder of audio, a folder of `.npy` embeddings, or statistics in an `.npz`; [`load`] reads them all. Metrics come
+//! A set is a folder of audio, a folder of `.npy` embeddings, or statistics in an `.npz`; [`Loader`] reads them all. Metrics come
 //! from `nocturne_evaluation`; here many sets meet many references under many models, and become one [`Report`].
 
 mod cache;
