@@ -72,7 +72,7 @@ fn name(sound: &Path, layout: Layout, taken: &mut HashSet<PathBuf>) -> PathBuf {
     let free = free.unwrap_or_else(|| {
         // Names such as `a_b` beside `a/b`.
         let numbered = |number: usize| candidates[1].with_extension(format!("{number}.npy"));
-        (2..).map(numbered).find(|name| !taken.contains(name)).unwrap_or_default()
+        (2..taken.len() + 3).map(numbered).find(|name| !taken.contains(name)).unwrap_or_default()
     });
     taken.insert(free.clone());
     free

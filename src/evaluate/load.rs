@@ -168,7 +168,9 @@ impl Loader<'_> {
             tracing::warn!("skipped {}: {reason}", name.display());
             skipped.push(Skipped { audio_file: name.to_owned(), reason });
         };
-        unfollowed.iter().for_each(|(name, reason)| skip(name, (*reason).to_owned()));
+        for (name, reason) in unfollowed {
+            skip(name, (*reason).to_owned());
+        }
         if let Some(shard) = self.shard {
             files = files[shard.range(files.len())].to_vec();
         }
@@ -332,5 +334,5 @@ fn fits(read: Read, dim: Option<usize>) -> Result<Read, String> {
 }
 
 fn hex(digest: Sha256) -> String {
-    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    digest.finalize().iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
