@@ -60,6 +60,8 @@ pub struct Gaussian {
     factor: Mat<f64>,
     /// The factor is a lower triangle.
     triangular: bool,
+    /// At least the factor's smallest singular value over its largest; of a triangle, its pivots.
+    pivots: f64,
 }
 
 impl Gaussian {
@@ -97,7 +99,8 @@ impl Gaussian {
         mean /= count as f64;
         let scale = ((count - 1) as f64).sqrt().recip();
         let factor = Mat::from_fn(dim, count, |row, column| (f64::from(vectors[(column, row)]) - mean[row]) * scale);
-        Ok(Self { mean, factor, triangular: false })
+        // Centred vectors depend on each other.
+        Ok(Self { mean, factor, triangular: false, pivots: 0.0 })
     }
 
     fn named(
@@ -109,11 +112,15 @@ impl Gaussian {
         check(mean_name, mean.shape(), mean.iter(), &[dim])?;
         check(name, covariance.shape(), covariance.iter(), &[dim, dim])?;
         let matrix = Mat::from_fn(dim, dim, |row, column| covariance[(row.max(column), row.min(column))]);
-        let (factor, triangular) = match matrix.llt(Side::Lower) {
-            Ok(cholesky) => (cholesky.L().to_owned(), true),
-            Err(_) => (low_rank(matrix.as_ref()).ok_or(FrechetError::NotACovariance { what: name })?, false),
-        };
-        Ok(Self { mean: mean.to_owned(), factor, triangular })
+        if let Ok(cholesky) = matrix.llt(Side::Lower) {
+            let factor = cholesky.L().to_owned();
+            let diagonal = (0..dim).map(|index| factor[(index, index)]);
+            let (least, most) =
+                diagonal.fold((f64::INFINITY, 0.0_f64), |(least, most), pivot| (least.min(pivot), most.max(pivot)));
+            return Ok(Self { mean: mean.to_owned(), factor, triangular: true, pivots: least / most });
+        }
+        let factor = low_rank(matrix.as_ref()).ok_or(FrechetError::NotACovariance { what: name })?;
+        Ok(Self { mean: mean.to_owned(), factor, triangular: false, pivots: 1.0 })
     }
 
     /// How many dimensions.
@@ -143,7 +150,7 @@ impl Gaussian {
             1.0,
             Par::Seq,
         );
-        let root = nuclear_norm(product.as_ref()).ok_or(FrechetError::NoConvergence)?;
+        let root = nuclear_norm(product.as_ref(), self.pivots * other.pivots).ok_or(FrechetError::NoConvergence)?;
         let means: f64 = self.mean.iter().zip(&other.mean).map(|(a, b)| (a - b).powi(2)).sum();
         let traces = self.factor.squared_norm_l2() + other.factor.squared_norm_l2();
         Ok((means + traces - 2.0 * root).max(0.0))
