@@ -7,6 +7,7 @@ pub mod cli;
 pub mod config;
 pub mod dataset;
 pub mod encodings;
+pub mod evaluate;
 pub mod interrupt;
 pub mod jobs;
 pub mod latents;

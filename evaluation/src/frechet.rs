@@ -1,8 +1,14 @@
 //! The Fréchet distance between two normal distributions, the last step of every Fréchet audio distance.
 
-use faer::{Mat, Side};
-use ndarray::{ArrayView1, ArrayView2};
+use faer::dyn_stack::{MemBuffer, MemStack};
+use faer::linalg::cholesky::llt_pivoting::factor as pivoted;
+use faer::linalg::matmul::triangular::{BlockStructure, matmul};
+use faer::{Accum, Mat, MatRef, Par, Side};
+use ndarray::{Array1, ArrayView1, ArrayView2, Axis};
 use thiserror::Error;
+
+use crate::Statistics;
+use crate::nuclear::nuclear_norm;
 
 /// Two distributions that cannot be compared.
 #[derive(Debug, PartialEq, Error)]
@@ -13,10 +19,10 @@ pub enum FrechetError {
         /// How many there are.
         found: usize,
     },
-    /// The two means and covariances are not of one dimension.
+    /// Means and covariances are not of one dimension.
     #[error("{what} is of shape {found:?}, expected {expected:?}")]
     Shape {
-        /// Which of the four.
+        /// Which of them.
         what: &'static str,
         /// Its shape.
         found: Vec<usize>,
@@ -26,19 +32,132 @@ pub enum FrechetError {
     /// NaN or infinity.
     #[error("{what} has a value that is not finite")]
     NotFinite {
-        /// Which of the four.
+        /// Which of them.
         what: &'static str,
     },
-    /// The eigenvalue or singular value iteration did not end.
+    /// A matrix that is no covariance: it gives some direction a negative variance.
+    #[error("{what} is not positive semidefinite")]
+    NotACovariance {
+        /// Which of them.
+        what: &'static str,
+    },
+    /// The singular value iteration did not end.
     #[error("the covariances have no decomposition in 64 bits")]
     NoConvergence,
 }
 
-/// ‖μ₁−μ₂‖² + tr C₁ + tr C₂ − 2·tr (C₁C₂)^½ (Dowson and Landau, 1982), at least 0.
+/// The share of its trace that a covariance may lack in its factor before it is called none: far above rounding, far below
+/// a matrix that is wrong.
+const INDEFINITE: f64 = 1e-5;
+
+/// A normal distribution, made ready to be compared with many others.
 ///
-/// The last trace is the sum of the singular values of C₁^½·C₂^½. Both roots come from symmetric eigenvalues, so nothing is
-/// complex, and a covariance of less than full rank (fewer vectors than dimensions) needs no ε on its diagonal: `sqrtm`
-/// of the product, the usual way, fails there.
+/// The covariance is kept as a factor F, C = F·Fᵀ, of as many columns as its rank.
+#[derive(Clone, Debug)]
+pub struct Gaussian {
+    mean: Array1<f64>,
+    /// `[dim, rank]`.
+    factor: Mat<f64>,
+    /// The factor is a lower triangle.
+    triangular: bool,
+    /// At least the factor's smallest singular value over its largest; of a triangle, its pivots.
+    pivots: f64,
+}
+
+impl Gaussian {
+    /// Of a mean and a covariance.
+    ///
+    /// A covariance of full rank gives its Cholesky factor; one of less, the factor with pivots down to the rank that
+    /// rounding leaves (LINPACK's `dpstrf`: n·ε of the largest variance).
+    ///
+    /// # Shapes
+    /// - mean: `[dim]`
+    /// - covariance: `[dim, dim]`, symmetric, of which the lower half is read
+    pub fn new(mean: ArrayView1<f64>, covariance: ArrayView2<f64>) -> Result<Self, FrechetError> {
+        Self::named(mean, covariance, ["the mean", "the covariance"])
+    }
+
+    /// Of vectors: directly, when there are fewer of them than dimensions, and then without any d×d matrix.
+    ///
+    /// # Shapes
+    /// - vectors: `[frame, dim]`
+    pub fn of(vectors: ArrayView2<f32>) -> Result<Self, FrechetError> {
+        let (count, dim) = vectors.dim();
+        if count > dim {
+            return Statistics::of(vectors).gaussian();
+        }
+        if count < 2 {
+            return Err(FrechetError::TooFewVectors { found: count });
+        }
+        if vectors.iter().any(|value| !value.is_finite()) {
+            return Err(FrechetError::NotFinite { what: "a vector" });
+        }
+        let mut mean = Array1::<f64>::zeros(dim);
+        for vector in vectors.axis_iter(Axis(0)) {
+            mean.zip_mut_with(&vector, |sum, value| *sum += f64::from(*value));
+        }
+        mean /= count as f64;
+        let scale = ((count - 1) as f64).sqrt().recip();
+        let factor = Mat::from_fn(dim, count, |row, column| (f64::from(vectors[(column, row)]) - mean[row]) * scale);
+        // Centred vectors depend on each other.
+        Ok(Self { mean, factor, triangular: false, pivots: 0.0 })
+    }
+
+    fn named(
+        mean: ArrayView1<f64>,
+        covariance: ArrayView2<f64>,
+        [mean_name, name]: [&'static str; 2],
+    ) -> Result<Self, FrechetError> {
+        let dim = mean.len();
+        check(mean_name, mean.shape(), mean.iter(), &[dim])?;
+        check(name, covariance.shape(), covariance.iter(), &[dim, dim])?;
+        let matrix = Mat::from_fn(dim, dim, |row, column| covariance[(row.max(column), row.min(column))]);
+        if let Ok(cholesky) = matrix.llt(Side::Lower) {
+            let factor = cholesky.L().to_owned();
+            let diagonal = (0..dim).map(|index| factor[(index, index)]);
+            let (least, most) =
+                diagonal.fold((f64::INFINITY, 0.0_f64), |(least, most), pivot| (least.min(pivot), most.max(pivot)));
+            return Ok(Self { mean: mean.to_owned(), factor, triangular: true, pivots: least / most });
+        }
+        let factor = low_rank(matrix.as_ref()).ok_or(FrechetError::NotACovariance { what: name })?;
+        Ok(Self { mean: mean.to_owned(), factor, triangular: false, pivots: 1.0 })
+    }
+
+    /// How many dimensions.
+    pub fn dim(&self) -> usize {
+        self.mean.len()
+    }
+
+    /// ‖μ₁−μ₂‖² + tr C₁ + tr C₂ − 2·tr (C₁C₂)^½ (Dowson and Landau, 1982), at least 0.
+    ///
+    /// The last trace is the sum of the singular values of `F₁ᵀF₂`. Nothing is complex, and nothing is lost to the square
+    /// root of a product's small eigenvalues: a covariance of less than full rank (fewer vectors than dimensions) needs no ε on
+    /// its diagonal, where `sqrtm` of the product, the usual way, fails, and a set is at no distance from itself.
+    pub fn frechet_distance(&self, other: &Self) -> Result<f64, FrechetError> {
+        let (dim, found) = (self.dim(), other.dim());
+        if dim != found {
+            return Err(FrechetError::Shape { what: "the second mean", found: vec![found], expected: vec![dim] });
+        }
+        let mut product = Mat::zeros(self.factor.ncols(), other.factor.ncols());
+        matmul(
+            &mut product,
+            BlockStructure::Rectangular,
+            Accum::Replace,
+            self.factor.transpose(),
+            if self.triangular { BlockStructure::TriangularUpper } else { BlockStructure::Rectangular },
+            &other.factor,
+            if other.triangular { BlockStructure::TriangularLower } else { BlockStructure::Rectangular },
+            1.0,
+            Par::Seq,
+        );
+        let root = nuclear_norm(product.as_ref(), self.pivots * other.pivots).ok_or(FrechetError::NoConvergence)?;
+        let means: f64 = self.mean.iter().zip(&other.mean).map(|(a, b)| (a - b).powi(2)).sum();
+        let traces = self.factor.squared_norm_l2() + other.factor.squared_norm_l2();
+        Ok((means + traces - 2.0 * root).max(0.0))
+    }
+}
+
+/// The Fréchet distance of two distributions that are compared once; see [`Gaussian::frechet_distance`].
 ///
 /// # Shapes
 /// - means: `[dim]`
@@ -49,17 +168,12 @@ pub fn frechet_distance(
     mean2: ArrayView1<f64>,
     covariance2: ArrayView2<f64>,
 ) -> Result<f64, FrechetError> {
-    let dim = mean1.len();
-    check("the first mean", mean1.shape(), mean1.iter(), &[dim])?;
-    check("the first covariance", covariance1.shape(), covariance1.iter(), &[dim, dim])?;
-    check("the second mean", mean2.shape(), mean2.iter(), &[dim])?;
-    check("the second covariance", covariance2.shape(), covariance2.iter(), &[dim, dim])?;
-
-    let product = root(covariance1)? * root(covariance2)?.transpose();
-    let singular = product.singular_values().map_err(|_| FrechetError::NoConvergence)?;
-    let means: f64 = mean1.iter().zip(mean2).map(|(a, b)| (a - b).powi(2)).sum();
-    let traces: f64 = covariance1.diag().iter().chain(covariance2.diag()).sum();
-    Ok((means + traces - 2.0 * singular.iter().sum::<f64>()).max(0.0))
+    check("the second mean", mean2.shape(), std::iter::empty(), mean1.shape())?;
+    let (first, second) = rayon::join(
+        || Gaussian::named(mean1, covariance1, ["the first mean", "the first covariance"]),
+        || Gaussian::named(mean2, covariance2, ["the second mean", "the second covariance"]),
+    );
+    first?.frechet_distance(&second?)
 }
 
 fn check<'a>(
@@ -74,12 +188,27 @@ fn check<'a>(
     if values.all(|value| value.is_finite()) { Ok(()) } else { Err(FrechetError::NotFinite { what }) }
 }
 
-/// The symmetric root of a covariance. Eigenvalues that rounding made negative are 0.
-fn root(covariance: ArrayView2<f64>) -> Result<Mat<f64>, FrechetError> {
-    let (dim, _) = covariance.dim();
-    let matrix = Mat::from_fn(dim, dim, |row, column| covariance[(row, column)]);
-    let eigen = matrix.self_adjoint_eigen(Side::Lower).map_err(|_| FrechetError::NoConvergence)?;
-    let (vectors, values) = (eigen.U(), eigen.S().column_vector());
-    let scaled = Mat::from_fn(dim, dim, |row, column| vectors[(row, column)] * values[column].max(0.0).sqrt());
-    Ok(&scaled * vectors.transpose())
+/// `[dim, rank]`; nothing where the matrix is not positive semidefinite.
+fn low_rank(matrix: MatRef<'_, f64>) -> Option<Mat<f64>> {
+    let dim = matrix.nrows();
+    let trace: f64 = (0..dim).map(|index| matrix[(index, index)]).sum();
+    let largest = (0..dim).map(|index| matrix[(index, index)]).fold(0.0, f64::max);
+    if largest == 0.0 {
+        let zero = matrix.norm_max() == 0.0;
+        return zero.then(|| Mat::zeros(dim, 0));
+    }
+    let mut lower = matrix.to_owned();
+    let (mut forward, mut inverse) = (vec![0_usize; dim], vec![0_usize; dim]);
+    let params = faer::Spec::default();
+    let mut memory = MemBuffer::new(pivoted::cholesky_in_place_scratch::<usize, f64>(dim, Par::Seq, params));
+    let stack = MemStack::new(&mut memory);
+    let (info, _) =
+        pivoted::cholesky_in_place(lower.as_mut(), &mut forward, &mut inverse, Par::Seq, stack, params).ok()?;
+    let mut factor = Mat::zeros(dim, info.rank);
+    for column in 0..info.rank {
+        for row in column..dim {
+            factor[(forward[row], column)] = lower[(row, column)];
+        }
+    }
+    ((factor.squared_norm_l2() - trace).abs() <= INDEFINITE * trace).then_some(factor)
 }

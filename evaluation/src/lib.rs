@@ -1,11 +1,34 @@
 //! Embeddings, distances, scores and reports.
 //!
 //! Music becomes vectors ([`pooled_mel::PooledMel`]), a set of vectors becomes its mean and covariance ([`Statistics`]), and two sets
-//! are compared ([`frechet_distance`]). An embedding is `[frame, dim]`.
+//! are compared: by their normal distributions ([`Gaussian`]), by a kernel ([`KernelDistance`]), by their neighbours
+//! ([`Manifolds`]). An embedding is `[frame, dim]`; [`Embeddings`] are those of many clips.
 
+mod bootstrap;
+mod clap_score;
+mod classes;
+mod embeddings;
+mod fad;
+mod fad_infinity;
+pub mod fadtk;
 mod frechet;
+mod kernel;
+mod manifold;
+mod nuclear;
+mod pairs;
 pub mod pooled_mel;
 mod statistics;
 
-pub use frechet::{FrechetError, frechet_distance};
-pub use statistics::Statistics;
+pub use bootstrap::{Bootstrap, Interval};
+pub use clap_score::{ClapScore, ClapScoreError, FasMap, clap_score, clas, cosine};
+pub use classes::{
+    ClassesError, Direction, Pooling, clip_divergence, inception_score, inception_score_interval, kl_divergence,
+    mean_over_clips, softmax,
+};
+pub use embeddings::{EmbeddingError, Embeddings};
+pub use fad::{frechet_interval, per_song};
+pub use fad_infinity::{FadInfinity, FadInfinityError, FadInfinityResult, Line, line};
+pub use frechet::{FrechetError, Gaussian, frechet_distance};
+pub use kernel::{KAD_SCALE, Kernel, KernelDistance, median_distance};
+pub use manifold::{ManifoldScores, Manifolds, NEAREST};
+pub use statistics::{Gathering, Statistics};

@@ -2,7 +2,7 @@
 //!
 //! It hears which bands are loud, and nothing of what happens within a window; its Fréchet distance tells noise, hum and
 //! silence from music, and says little of the quality of music. Results compare within this engine only. Level counts:
-//! match loudness first where it should not.
+//! [`levelled`] takes it away where it should not.
 
 use ndarray::{Array1, Array2, Axis, s};
 use nocturne_vocoder::audio::{Audio, resample};
@@ -56,4 +56,11 @@ impl PooledMel {
             starts.filter_map(|start| mel.slice(s![.., start..start + window]).mean_axis(Axis(1))).collect();
         Array2::from_shape_fn((vectors.len(), BANDS), |(frame, band)| vectors[frame][band])
     }
+}
+
+/// Samples brought to a root mean square. Silence stays silence.
+pub fn levelled(samples: &[f32], level: f32) -> Vec<f32> {
+    let power = samples.iter().map(|sample| f64::from(*sample).powi(2)).sum::<f64>() / samples.len().max(1) as f64;
+    let gain = level / (power.sqrt() as f32).max(1e-6);
+    samples.iter().map(|sample| sample * gain).collect()
 }

@@ -1,8 +1,13 @@
 //! The mean and covariance of a set of vectors, gathered piece by piece.
 
+use faer::linalg::matmul::triangular::{BlockStructure, matmul};
+use faer::{Accum, Mat, MatRef, Par};
 use ndarray::{Array1, Array2, ArrayView2, Axis};
 
-use crate::{FrechetError, frechet_distance};
+use crate::{FrechetError, Gaussian};
+
+/// Vectors that go through one matrix product.
+const BLOCK: usize = 256;
 
 /// The mean and covariance of every vector seen so far, in 64 bits whatever the vectors' precision.
 ///
@@ -27,11 +32,65 @@ impl Statistics {
     /// # Shapes
     /// - vectors: `[frame, dim]`
     pub fn of(vectors: ArrayView2<f32>) -> Self {
-        let vectors = vectors.mapv(f64::from);
-        let (count, dim) = vectors.dim();
-        let Some(mean) = vectors.mean_axis(Axis(0)) else { return Self::new(dim) };
-        let centred = vectors - &mean;
-        Self { count, mean, scatter: centred.t().dot(&centred) }
+        Self::weighted(vectors, |_| 1)
+    }
+
+    /// Of one piece, of which each vector counts so many times.
+    ///
+    /// # Shapes
+    /// - vectors: `[frame, dim]`
+    pub fn weighted(vectors: ArrayView2<f32>, times: impl Fn(usize) -> u32) -> Self {
+        let dim = vectors.ncols();
+        let counted: Vec<(usize, f64)> =
+            (0..vectors.nrows()).map(|row| (row, f64::from(times(row)))).filter(|(_, weight)| *weight > 0.0).collect();
+        let count = counted.iter().map(|(_, weight)| weight).sum::<f64>();
+        let mut mean = Array1::<f64>::zeros(dim);
+        for (row, weight) in &counted {
+            mean.zip_mut_with(&vectors.row(*row), |sum, value| *sum += weight * f64::from(*value));
+        }
+        mean /= count.max(1.0);
+        let mut scatter = Mat::<f64>::zeros(dim, dim);
+        let mut centred = Vec::with_capacity(BLOCK.min(counted.len()) * dim);
+        for block in counted.chunks(BLOCK) {
+            centred.clear();
+            for (row, weight) in block {
+                let root = weight.sqrt();
+                centred
+                    .extend(vectors.row(*row).iter().zip(&mean).map(|(value, mean)| root * (f64::from(*value) - mean)));
+            }
+            let columns = MatRef::from_column_major_slice(&centred, dim, block.len());
+            let rectangular = BlockStructure::Rectangular;
+            let lower = BlockStructure::TriangularLower;
+            matmul(
+                &mut scatter,
+                lower,
+                Accum::Add,
+                columns,
+                rectangular,
+                columns.transpose(),
+                rectangular,
+                1.0,
+                Par::Seq,
+            );
+        }
+        let scatter = Array2::from_shape_fn((dim, dim), |(row, column)| scatter[(row.max(column), row.min(column))]);
+        Self { count: count as usize, mean, scatter }
+    }
+
+    /// As read from a file.
+    ///
+    /// # Shapes
+    /// - mean: `[dim]`
+    /// - covariance: `[dim, dim]`, divided by one less than the count
+    pub fn from_moments(count: usize, mean: Array1<f64>, covariance: Array2<f64>) -> Self {
+        let scatter = covariance * count.saturating_sub(1) as f64;
+        Self { count, mean, scatter }
+    }
+
+    /// The same scatter about another mean: for systems that round their means.
+    #[must_use]
+    pub fn with_mean(self, mean: Array1<f64>) -> Self {
+        Self { mean, ..self }
     }
 
     /// Adds the vectors behind other statistics.
@@ -74,9 +133,59 @@ impl Statistics {
         (self.count >= 2).then(|| &self.scatter / (self.count - 1) as f64)
     }
 
+    /// Their normal distribution, to be compared.
+    pub fn gaussian(&self) -> Result<Gaussian, FrechetError> {
+        let covariance = self.covariance().ok_or(FrechetError::TooFewVectors { found: self.count })?;
+        Gaussian::new(self.mean.view(), covariance.view())
+    }
+
     /// The Fréchet distance to another set.
     pub fn frechet_distance(&self, other: &Self) -> Result<f64, FrechetError> {
-        let covariance = |set: &Self| set.covariance().ok_or(FrechetError::TooFewVectors { found: set.count });
-        frechet_distance(self.mean.view(), covariance(self)?.view(), other.mean.view(), covariance(other)?.view())
+        self.gaussian()?.frechet_distance(&other.gaussian()?)
+    }
+}
+
+/// Gathers many small pieces: they go into [`Statistics`] some hundred vectors at a time, because a merge costs as much as
+/// a whole matrix.
+#[derive(Clone, Debug)]
+pub struct Gathering {
+    statistics: Statistics,
+    waiting: Vec<f32>,
+}
+
+impl Gathering {
+    /// Of no vectors yet.
+    pub fn new(dim: usize) -> Self {
+        Self { statistics: Statistics::new(dim), waiting: Vec::new() }
+    }
+
+    /// Adds a piece.
+    ///
+    /// # Shapes
+    /// - vectors: `[frame, dim]`
+    ///
+    /// # Panics
+    /// When the dimension is another one.
+    pub fn add(&mut self, vectors: ArrayView2<f32>) {
+        let dim = self.statistics.dim();
+        assert_eq!(vectors.ncols(), dim, "a gathering of {dim} dimensions");
+        self.waiting.extend(vectors.iter());
+        if self.waiting.len() >= dim.max(BLOCK) * dim {
+            self.settle();
+        }
+    }
+
+    /// The statistics of all pieces.
+    pub fn finish(mut self) -> Statistics {
+        self.settle();
+        self.statistics
+    }
+
+    fn settle(&mut self) {
+        let dim = self.statistics.dim();
+        if let Ok(vectors) = ArrayView2::from_shape((self.waiting.len() / dim.max(1), dim), &self.waiting) {
+            self.statistics.merge(&Statistics::of(vectors));
+        }
+        self.waiting.clear();
     }
 }

@@ -2,23 +2,13 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod golden;
+
+use golden::{clips, x, y};
 use ndarray::{Array1, Array2, Axis, array, s};
-use nocturne_evaluation::{FrechetError, Statistics, frechet_distance};
-
-/// Two small sets written as formulas, whose distances SciPy computed (`scipy.linalg.sqrtm` and eigenvalues agree).
-fn x() -> Array2<f64> {
-    Array2::from_shape_fn((200, 8), |(i, j)| {
-        let (i, j) = (i as f64, j as f64);
-        (0.37 * i + 1.3 * j).sin() + 0.5 * (0.11 * i * (j + 1.0)).cos()
-    })
-}
-
-fn y() -> Array2<f64> {
-    Array2::from_shape_fn((150, 8), |(i, j)| {
-        let (i, j) = (i as f64, j as f64);
-        (0.41 * i + 0.9 * j).sin() + 0.3 * (0.11 * i * (j + 1.0)).cos() + 0.1
-    })
-}
+use nocturne_evaluation::fadtk::{rounded_statistics, stored};
+use nocturne_evaluation::{FrechetError, Gathering, Gaussian, Statistics, frechet_distance, per_song};
+use nocturne_models::random::Random;
 
 fn moments(vectors: &Array2<f64>) -> (Array1<f64>, Array2<f64>) {
     let mean = vectors.mean_axis(Axis(0)).unwrap();
@@ -79,6 +69,93 @@ fn is_symmetric_and_does_not_turn_with_the_axes() {
     assert!((distance(&x().dot(&turn), &y().dot(&turn)) - distance(&x(), &y())).abs() < 1e-11);
 }
 
+/// Vectors whose variance falls off along random directions.
+fn coloured(count: usize, dim: usize, power: i32, index: u64) -> Array2<f64> {
+    let mut random = Random::new(5, "coloured", index);
+    let normal = |values: Vec<f32>, shape| Array2::from_shape_vec(shape, values).unwrap().mapv(f64::from);
+    let scale = Array2::from_diag(&Array1::from_shape_fn(dim, |k| (k as f64 + 1.0).powi(-power)));
+    let turn = normal(random.normal(dim * dim), (dim, dim)) / (dim as f64).sqrt();
+    normal(random.normal(count * dim), (count, dim)).dot(&scale).dot(&turn) + 3.0
+}
+
+#[test]
+fn any_set_is_at_no_distance_from_itself_and_at_the_same_from_others_both_ways() {
+    for (count, dim, power) in
+        [(300, 96, 0), (300, 96, 2), (40, 96, 1), (97, 96, 1), (96, 96, 0), (2, 96, 0), (500, 3, 4)]
+    {
+        let (a, b) = (coloured(count, dim, power, 0), coloured(200, dim, power, 1));
+        let scale = moments(&a).1.diag().sum();
+        assert!(distance(&a, &a) <= 1e-9 * scale, "{count}×{dim}, {power}: {}", distance(&a, &a));
+        let (one, other) = (distance(&a, &b), distance(&b, &a));
+        assert!((one - other).abs() <= 1e-8 * scale, "{count}×{dim}, {power}: {one} {other}");
+    }
+}
+
+#[test]
+fn few_vectors_need_no_covariance() {
+    let reference = Gaussian::of(coloured(400, 64, 1, 0).mapv(|value| value as f32).view()).unwrap();
+    for count in [2, 10, 63, 64, 65] {
+        let few = coloured(count, 64, 1, 1).mapv(|value| value as f32);
+        let direct = Gaussian::of(few.view()).unwrap().frechet_distance(&reference).unwrap();
+        let by_covariance = Statistics::of(few.view()).gaussian().unwrap().frechet_distance(&reference).unwrap();
+        // The covariance has lost half the digits of what is near zero in it.
+        assert!((direct - by_covariance).abs() < 1e-6 * direct, "{count}: {direct} {by_covariance}");
+        let itself = Gaussian::of(few.view()).unwrap();
+        assert!(itself.frechet_distance(&itself).unwrap() < 1e-9, "{count}");
+    }
+}
+
+#[test]
+fn every_song_has_its_own_distance() {
+    let reference = Statistics::of(x().mapv(|value| value as f32).view()).gaussian().unwrap();
+    let songs = per_song(&reference, &clips(&y(), 5));
+    assert_eq!(songs.len(), 30);
+    // The first five vectors of y, as in `matches_scipy_on_a_covariance_of_low_rank`, here in 32 bits.
+    assert!((songs[0].as_ref().unwrap() - 7.867_481_922_981_228).abs() < 1e-5);
+    assert_eq!(per_song(&reference, &clips(&y(), 1))[0], Err(FrechetError::TooFewVectors { found: 1 }));
+}
+
+/// Of `numpy` on a float16 array: 2.945 587 with the stored vectors, 2.945 591 with their mean rounded once more.
+#[test]
+fn rounds_as_fadtk_does() {
+    let reference = |rounded: bool, set: Array2<f64>| {
+        let vectors = set.mapv(|value| value as f32);
+        if rounded { rounded_statistics(vectors.view()) } else { Statistics::of(stored(vectors.view()).view()) }
+    };
+    let stored = reference(false, x()).frechet_distance(&reference(false, y())).unwrap();
+    assert!((stored - 2.945_587_336_857_016_7).abs() < 1e-9, "{stored}");
+    let twice = reference(true, x()).frechet_distance(&reference(true, y())).unwrap();
+    assert!((twice - 2.945_590_507_537_563_2).abs() < 1e-9, "{twice}");
+}
+
+#[test]
+fn small_pieces_gather_into_the_statistics_of_the_whole() {
+    let vectors = coloured(1000, 12, 1, 0).mapv(|value| value as f32);
+    let mut gathering = Gathering::new(12);
+    for piece in vectors.axis_chunks_iter(Axis(0), 7) {
+        gathering.add(piece);
+    }
+    let (found, expected) = (gathering.finish(), Statistics::of(vectors.view()));
+    assert_eq!(found.count(), 1000);
+    let difference = found.covariance().unwrap() - expected.covariance().unwrap();
+    assert!((found.mean() - expected.mean()).mapv(f64::abs).sum() < 1e-12);
+    assert!(difference.mapv(f64::abs).sum() < 1e-12);
+}
+
+#[test]
+fn weights_are_copies() {
+    let vectors = x().mapv(|value| value as f32);
+    let times = |row: usize| (row % 3) as u32;
+    let mut copied = Vec::new();
+    for (row, vector) in vectors.outer_iter().enumerate() {
+        (0..times(row)).for_each(|_| copied.extend(vector.iter().copied()));
+    }
+    let copied = Array2::from_shape_vec((copied.len() / 8, 8), copied).unwrap();
+    let (found, expected) = (Statistics::weighted(vectors.view(), times), Statistics::of(copied.view()));
+    assert_eq!(found.count(), expected.count());
+    assert!((found.covariance().unwrap() - expected.covariance().unwrap()).mapv(f64::abs).sum() < 1e-12);
+}
+
 #[test]
 fn pieces_merge_into_the_statistics_of_the_whole() {
     // Far from zero, where a sum of squares would lose its digits.
@@ -109,4 +186,11 @@ fn refuses_what_has_no_distance() {
     broken[(3, 1)] = f64::NAN;
     let error = frechet_distance(mean.view(), covariance.view(), mean.view(), broken.view()).unwrap_err();
     assert_eq!(error, FrechetError::NotFinite { what: "the second covariance" });
+    let what = "the second covariance";
+    for wrong in [-&covariance, array![[1.0, 2.0], [2.0, 1.0]], array![[0.0, 1.0], [1.0, 0.0]]] {
+        let mean = Array1::zeros(wrong.nrows());
+        let eye = Array2::eye(wrong.nrows());
+        let error = frechet_distance(mean.view(), eye.view(), mean.view(), wrong.view()).unwrap_err();
+        assert_eq!(error, FrechetError::NotACovariance { what });
+    }
 }

@@ -7,8 +7,8 @@ Trains three networks from Q's dataset, each for as many steps as take `--second
 quickstart's U-Net, the same by rectified flow, and the transformer of `configs/quickstart-dit.yaml`. Then it scores clips
 of each, and of every sampler and number of steps. Models stay in Q/quality, and are not trained again.
 
-Quality is the Fréchet distance of mean-pooled log-mels (no weights needed; `nocturne_evaluation::pooled_mel`) between the
-clips and the recordings, all at one level: it hears the spectrum, not the music. All samplers start from the same noise.
+Quality is `nocturne evaluate fad` of mean-pooled log-mels (no weights needed) between the clips and the recordings cut to
+their length, all at one level: it hears the spectrum, not the music. All samplers start from the same noise.
 """
 
 import argparse
@@ -43,19 +43,19 @@ def main():
     parser.add_argument("--clips", type=int, default=32)
     parser.add_argument("--seconds", type=float, default=400.0, help="processor seconds of training a network")
     arguments = parser.parse_args()
-    programs = bench.build("bin", "nocturne"), bench.build("example", "pooled_distance")
+    program = bench.build("bin", "nocturne")
     bench.heading([])
-    networks(programs, arguments)
+    networks(program, arguments)
     print()
-    samplers(programs, arguments)
+    samplers(program, arguments)
 
 
-def networks(programs, arguments):
+def networks(program, arguments):
     bench.table("network", "processor s a step", "steps", "validation loss", "distance, 25 steps")
     for name, flags in NETWORKS.items():
-        step = statistics.median(step_seconds(programs[0], flags, arguments) for _ in range(3))
-        trained = once(programs[0], name, flags, arguments, round(arguments.seconds / step))
-        distance, _ = score(programs, arguments, name, "flow-euler" if name == RECTIFIED else "dpm++", 25)
+        step = statistics.median(step_seconds(program, flags, arguments) for _ in range(3))
+        trained = once(program, name, flags, arguments, round(arguments.seconds / step))
+        distance, _ = score(program, arguments, name, "flow-euler" if name == RECTIFIED else "dpm++", 25)
         bench.row(name, f"{step:.3f}", str(trained["steps"]), f"{trained['validation_loss']:.4f}", distance)
 
 
@@ -90,25 +90,26 @@ def train(program, flags, arguments, folder, steps):
     return answer(command + ["--max-training-num-steps", str(steps)])
 
 
-def samplers(programs, arguments):
+def samplers(program, arguments):
     bench.table("sampler", *(f"{steps} steps" for steps in STEPS))
     for sampler, name in SAMPLERS.items():
-        scores = (score(programs, arguments, name, sampler, steps) for steps in STEPS)
+        scores = (score(program, arguments, name, sampler, steps) for steps in STEPS)
         bench.row(sampler, *(f"{distance} ({seconds:.2f} s)" for distance, seconds in scores))
 
 
-def score(programs, arguments, name, sampler, steps):
+def score(program, arguments, name, sampler, steps):
     """The distance, and the seconds of sampling a clip."""
-    program, distance = programs
     with tempfile.TemporaryDirectory() as folder:
         result = answer(
             [program, "generate", "--model", model(arguments, name), "--output-dir", folder]
             + ["--num-images", str(arguments.clips), "--num-inference-steps", str(steps), "--scheduler", sampler]
         )
         length = json.loads(Path(folder, "manifest.jsonl").read_text().splitlines()[0])["seconds"]
-        command = [distance, arguments.quickstart / "recordings", Path(folder, "audio"), str(length)]
-        value = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
-    return value, result["sampling_seconds"] / arguments.clips
+        scored = answer(
+            [program, "evaluate", "fad", "--reference", arguments.quickstart / "recordings", "--generated", folder]
+            + ["--clip-seconds", str(length), "--level", "0.1", "--bootstrap", "0", "--no-cache"]
+        )
+    return f"{scored['value']:.2f}", result["sampling_seconds"] / arguments.clips
 
 
 def answer(command):

@@ -1,6 +1,7 @@
 //! How a command ends: the exit code, one line of cause, one of remedy.
 
 use crate::dataset::DatasetError;
+use crate::evaluate::EvaluateError;
 use crate::pipeline::ModelFolderError;
 use std::error::Error;
 use std::io::ErrorKind;
@@ -110,6 +111,25 @@ impl From<ModelFolderError> for Failure {
         match error {
             ModelFolderError::NotAModel { .. } => Self::usage(error),
             _ => Self::failed(error),
+        }
+    }
+}
+
+/// Sets that cannot be found or do not fit together are wrong arguments; what is damaged is a failed job.
+impl From<EvaluateError> for Failure {
+    fn from(error: EvaluateError) -> Self {
+        match error {
+            EvaluateError::Folder(error) => error.into(),
+            EvaluateError::Nothing { .. } | EvaluateError::UnknownModel { .. } => Self::usage(error)
+                .remedy("a set is a folder of audio, a folder of .npy embeddings, or an .npz of statistics"),
+            EvaluateError::NoStatistics { .. } => Self::usage(error).remedy("`--models` names them"),
+            EvaluateError::NoCount { .. } => Self::usage(error).remedy("`nocturne evaluate stats` writes one"),
+            EvaluateError::Dimension { .. }
+            | EvaluateError::NeedsVectors { .. }
+            | EvaluateError::TooFewVectors { .. }
+            | EvaluateError::Statistics { .. }
+            | EvaluateError::Infinity { .. } => Self::usage(error),
+            error => Self::failed(error),
         }
     }
 }

@@ -3,6 +3,7 @@
 mod defect;
 mod doctor;
 mod encode;
+mod evaluate;
 mod failure;
 mod generate;
 mod global;
@@ -52,6 +53,8 @@ enum Command {
     Generate(Box<generate::Generate>),
     /// Turn mels into audio
     Vocode(vocode::Vocode),
+    /// Score music against other music
+    Evaluate(Box<evaluate::Evaluate>),
     /// What devices, codecs and vocoders this machine has
     Doctor(doctor::Doctor),
 }
@@ -75,6 +78,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Outcome {
         Command::Train(command) => command.run(&cli.global, &output),
         Command::Generate(command) => command.run(&cli.global, &output),
         Command::Vocode(command) => command.run(&cli.global, &output),
+        Command::Evaluate(command) => command.run(&cli.global, &output),
         Command::Doctor(command) => command.run(&cli.global, &output),
     });
     result.unwrap_or_else(|failure| {

@@ -135,16 +135,14 @@ fn start(job: &TrainVocoder<'_>) -> Result<(Start<Generator>, Start<Adversaries>
     let file = Checkpoint::open(folder)?;
     let network = model.load(file.clone(), device)?;
     let generator = Start { network, file: Some(file.rename(|name| model.current_name(name))?) };
-    let judges = match DISCRIMINATORS.iter().map(|name| folder.join(name)).find(|path| path.is_file()) {
-        Some(path) => {
-            let file = Checkpoint::open(&path)?;
-            Start { network: adversaries.load(file.clone(), device)?, file: Some(file) }
-        }
-        None => {
-            tracing::warn!("{}: no discriminators; theirs begin anew", folder.display());
-            let network = adversaries.init(device, &mut Random::new(seed, "discriminator weights", 0))?;
-            Start { network, file: None }
-        }
+    let stored = DISCRIMINATORS.iter().map(|name| folder.join(name)).find(|path| path.is_file());
+    let judges = if let Some(path) = stored {
+        let file = Checkpoint::open(&path)?;
+        Start { network: adversaries.load(file.clone(), device)?, file: Some(file) }
+    } else {
+        tracing::warn!("{}: no discriminators; they begin anew", folder.display());
+        let network = adversaries.init(device, &mut Random::new(seed, "discriminator weights", 0))?;
+        Start { network, file: None }
     };
     Ok((generator, judges))
 }

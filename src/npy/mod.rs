@@ -1,16 +1,21 @@
-//! `NumPy`'s `.npy` files: format 1.0 to 3.0, little-endian `f4`, `f8` and `i8`, C or Fortran order.
+//! `NumPy`'s `.npy` files: format 1.0 to 3.0, little-endian `f2`, `f4`, `f8` and `i8`, C or Fortran order; and `.npz`, a zip of
+//! them.
 //!
 //! The published readers parse the header with a general parser of Python literals, which recurses as deep as the file
 //! asks. A header is one flat dictionary of three keys, and is read here as just that.
 
+mod floats;
 mod header;
 mod mapped;
+mod npz;
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+pub use floats::{floats, floats_of};
 pub use mapped::Mapped;
+pub use npz::{Npz, write_npz};
 
 use header::{Fault, Header, LONGEST_HEADER, MAGIC, MOST_DIMENSIONS, header_text};
 use nocturne_models::files::write_atomic;
@@ -63,6 +68,14 @@ pub enum NpyError {
         /// Bytes after the header.
         found: u64,
     },
+    /// Not a zip of arrays.
+    #[error("{path}: not an npz file: {reason}")]
+    Zip {
+        /// The file.
+        path: PathBuf,
+        /// What the zip reader said.
+        reason: String,
+    },
 }
 
 /// A number that `.npy` files hold.
@@ -95,6 +108,7 @@ macro_rules! element {
         }
     };
 }
+element!(half::f16, "<f2");
 element!(f32, "<f4");
 element!(f64, "<f8");
 element!(i64, "<i8");
@@ -134,6 +148,14 @@ pub fn read<T: Element>(path: &Path) -> Result<Array<T>, NpyError> {
 /// # Panics
 /// Where `shape` does not hold as many numbers as `values`, or has more than 32 dimensions.
 pub fn write<T: Element>(path: &Path, shape: &[usize], values: &[T]) -> Result<(), NpyError> {
+    write_atomic(path, &encode(shape, values)).map_err(|source| NpyError::Io { path: path.to_owned(), source })
+}
+
+/// The bytes of a file that [`write`] writes.
+///
+/// # Panics
+/// As [`write`].
+pub fn encode<T: Element>(shape: &[usize], values: &[T]) -> Vec<u8> {
     assert_eq!(shape.iter().product::<usize>(), values.len(), "shape {shape:?} for {} values", values.len());
     assert!(shape.len() <= MOST_DIMENSIONS, "{} dimensions, at most {MOST_DIMENSIONS}", shape.len());
     let lengths: Vec<String> = shape.iter().map(usize::to_string).collect();
@@ -149,7 +171,7 @@ pub fn write<T: Element>(path: &Path, shape: &[usize], values: &[T]) -> Result<(
     for value in values {
         value.append(&mut bytes);
     }
-    write_atomic(path, &bytes).map_err(|source| NpyError::Io { path: path.to_owned(), source })
+    bytes
 }
 
 impl Fault {

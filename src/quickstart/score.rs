@@ -12,7 +12,7 @@ use crate::train::split::by_source;
 use burn::tensor::Device;
 use ndarray::{Array2, ArrayView2, s};
 use nocturne_evaluation::Statistics;
-use nocturne_evaluation::pooled_mel::PooledMel;
+use nocturne_evaluation::pooled_mel::{PooledMel, levelled};
 use nocturne_models::backbone::Backbone;
 use nocturne_models::random::Random;
 use nocturne_vocoder::audio::Audio;
@@ -157,20 +157,16 @@ impl Scoring<'_> {
     fn statistics(&self, clips: &[Vec<f32>]) -> Result<Statistics, QuickstartError> {
         let pooled = PooledMel::new()?;
         let sample_rate = self.representation.config().mel.sample_rate;
-        let embeddings: Vec<Array2<f32>> =
-            clips.par_iter().map(|clip| pooled.embed(&Audio { sample_rate, channels: vec![levelled(clip)] })).collect();
+        let embeddings: Vec<Array2<f32>> = clips
+            .par_iter()
+            .map(|clip| pooled.embed(&Audio { sample_rate, channels: vec![levelled(clip, LEVEL)] }))
+            .collect();
         let mut statistics = Statistics::new(PooledMel::DIM);
         for embedding in embeddings {
             statistics.merge(&Statistics::of(embedding.view()));
         }
         Ok(statistics)
     }
-}
-
-fn levelled(samples: &[f32]) -> Vec<f32> {
-    let power = samples.iter().map(|sample| f64::from(*sample).powi(2)).sum::<f64>() / samples.len().max(1) as f64;
-    let gain = LEVEL / (power.sqrt() as f32).max(1e-6);
-    samples.iter().map(|sample| sample * gain).collect()
 }
 
 fn spread(indices: &[usize], count: usize) -> Vec<usize> {

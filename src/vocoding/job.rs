@@ -210,7 +210,8 @@ pub fn vocode(job: Vocoding<'_>, mut on_file: impl FnMut(u64, u64)) -> Result<Vo
     if !done.skipped.is_empty() {
         let path = job.output.join("skipped.jsonl");
         let lines: Vec<String> = done.skipped.iter().map(|line| serde_json::json!(line).to_string()).collect();
-        write_atomic(&path, (lines.join("\n") + "\n").as_bytes()).map_err(|source| VocodeError::Write { path, source })?;
+        write_atomic(&path, (lines.join("\n") + "\n").as_bytes())
+            .map_err(|source| VocodeError::Write { path, source })?;
     }
     Ok(done)
 }

@@ -3,6 +3,7 @@
 
 mod arguments;
 mod encode;
+mod evaluate;
 mod generate;
 #[path = "../interpreter/mod.rs"]
 mod interpreter;

@@ -11,7 +11,6 @@ use nocturne_models::network::ConfigError;
 use nocturne_vocoder::adversaries::Adversaries;
 use nocturne_vocoder::bigvgan::Generator;
 use nocturne_vocoder::mel::LogMel;
-use serde_json::json;
 
 use super::VocoderConfig;
 use super::learner::{Start, VocoderLearner};
@@ -145,7 +144,7 @@ impl<'a> Run<'a> {
         let total_steps = settings.total_steps(split.train.len());
         let mut learner = VocoderLearner::new(generator, adversaries, config)?;
         let load = |path: &Path, progress: &Progress<VocoderMeter>| learner.load(path, progress.step);
-        let (course, progress) = Course::open(output, json!(config), &KEPT, settings.keep_last, resume, load)?;
+        let (course, progress) = Course::open(output, config, &KEPT, settings.keep_last, resume, load)?;
 
         let seed = settings.seed;
         let sequence = Sequence { indices: split.train.as_slice().into(), batch_size: settings.train_batch_size, seed };

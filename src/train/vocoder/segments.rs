@@ -46,7 +46,9 @@ pub fn read_segments(
         let peak = wave.iter().fold(0.0_f32, |peak, sample| peak.max(sample.abs()));
         // Silence stays.
         if peak > f32::MIN_POSITIVE {
-            wave.iter_mut().for_each(|sample| *sample *= PEAK / peak);
+            for sample in wave.iter_mut() {
+                *sample *= PEAK / peak;
+            }
         }
         segments.mels.extend(mel.mel(wave));
         segments.files.push(recordings.source(*index).to_owned());

@@ -96,10 +96,6 @@ impl AdversariesConfig {
         periods.chain(spectra).max().unwrap_or(1)
     }
 
-    pub(super) fn width(&self, channels: usize, multiple: f64) -> usize {
-        (channels as f64 * multiple) as usize
-    }
-
     /// Hop, octaves and bins an octave of each scale.
     pub(super) fn scales(&self) -> impl Iterator<Item = (usize, usize, usize)> {
         let hops = self.cqtd_hop_lengths.iter().zip(&self.cqtd_n_octaves);
@@ -180,4 +176,8 @@ impl NetworkConfig for AdversariesConfig {
         let folded = from.rename(|name| self.current_name(name))?.fold_weight_norm()?;
         checkpoint::load(self.build(device), &folded)
     }
+}
+/// Channels of a layer, rounded down as published.
+pub(super) fn width(channels: usize, multiple: f64) -> usize {
+    (channels as f64 * multiple) as usize
 }

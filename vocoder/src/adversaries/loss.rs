@@ -33,7 +33,7 @@ pub fn discriminator_loss(of_real: &[Judgement], of_made: &[Judgement]) -> Tenso
     )
 }
 
-/// The other side of it: the sum of the means of (1 − D(made))², and the matching of features (Kumar et al., "MelGAN",
+/// The other side of it: the sum of the means of (1 − D(made))², and the matching of features (Kumar et al., "`MelGAN`",
 /// 2019).
 ///
 /// # Panics

@@ -1,7 +1,7 @@
 //! What a vocoder is trained against: discriminators that tell recordings from what it makes, and the losses of both sides.
 //!
 //! * v1 and v2: the multi-period discriminator (Kong, Kim and Bae, "HiFi-GAN", 2020);
-//! * v1: the multi-resolution discriminator (Jang et al., "UnivNet", 2021);
+//! * v1: the multi-resolution discriminator (Jang et al., "`UnivNet`", 2021);
 //! * v2: the multi-scale sub-band constant-Q discriminator (Gu et al., "Multi-Scale Sub-Band Constant-Q Transform
 //!   Discriminator for High-Fidelity Vocoder", 2023), and the multi-scale mel loss.
 //!

@@ -5,6 +5,7 @@ use burn::tensor::{Device, Tensor};
 use nocturne_models::ops::conv2d;
 
 use super::AdversariesConfig;
+use super::config::width;
 use super::layers::{Judgement, convolution, stack};
 
 /// Channels behind each layer, times the configuration's multiple.
@@ -30,7 +31,7 @@ pub struct Period {
 
 impl MultiPeriod {
     pub(super) fn new(config: &AdversariesConfig, device: &Device) -> Self {
-        let widths = WIDTHS.map(|width| config.width(width, config.discriminator_channel_mult));
+        let widths = WIDTHS.map(|channels| width(channels, config.discriminator_channel_mult));
         Self { discriminators: config.mpd_reshapes.iter().map(|period| Period::new(*period, widths, device)).collect() }
     }
 

@@ -4,6 +4,7 @@ use burn::tensor::{Device, Tensor};
 use nocturne_models::ops::conv2d;
 
 use super::AdversariesConfig;
+use super::config::width;
 use super::layers::{Judgement, convolution, stack};
 
 /// Channels of every layer, times the configuration's multiple.
@@ -28,8 +29,8 @@ pub struct Resolution {
 impl MultiResolution {
     pub(super) fn new(config: &AdversariesConfig, device: &Device) -> Self {
         let multiple = config.mrd_channel_mult.unwrap_or(config.discriminator_channel_mult);
-        let width = config.width(WIDTH, multiple);
-        Self { discriminators: config.resolutions.iter().map(|_| Resolution::new(width, device)).collect() }
+        let channels = width(WIDTH, multiple);
+        Self { discriminators: config.resolutions.iter().map(|_| Resolution::new(channels, device)).collect() }
     }
 
     /// # Shapes
