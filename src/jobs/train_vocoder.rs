@@ -103,7 +103,7 @@ pub fn train_vocoder(job: TrainVocoder<'_>, report: impl FnMut(&Report)) -> Resu
     let (generator, adversaries) = start(&job)?;
     let recordings = Recordings::find(job.source, config.model.mel.sampling_rate, config.vocoder.segment_size)?;
     let callbacks = Callbacks {
-        publish: Box::new(|weights, _| publish(experiment, weights, job.output)),
+        publish: Box::new(|weights| publish(experiment, weights, job.output)),
         show: Box::new(|generator, segments| Ok(show(generator, segments, &experiment.model, job.device))),
         report: Box::new(report),
     };

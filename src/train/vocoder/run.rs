@@ -63,8 +63,8 @@ pub struct Shown {
 
 /// The tensors of the generator and of the discriminators, under their published names.
 pub type Weights = [BTreeMap<String, HostTensor>; 2];
-/// Writes the vocoder's folder; it is told the step.
-pub type Publish<'a> = Box<dyn FnMut(&Weights, u64) -> Result<(), BoxError> + 'a>;
+/// Writes the vocoder's folder.
+pub type Publish<'a> = Box<dyn FnMut(&Weights) -> Result<(), BoxError> + 'a>;
 /// Makes samples of segments.
 pub type Show<'a> = Box<dyn FnMut(&Generator, &Segments) -> Result<Shown, BoxError> + 'a>;
 
@@ -271,7 +271,7 @@ impl<'a> Run<'a> {
         let step = self.progress.step;
         self.course.save(&self.progress, |folder| self.learner.save(folder))?;
         let failed = |source| TrainError::Callback { task: "publishing", step, source };
-        (self.callbacks.publish)(&self.learner.published(), step).map_err(failed)
+        (self.callbacks.publish)(&self.learner.published()).map_err(failed)
     }
 }
 
