@@ -22,3 +22,4 @@ pub mod t5;
 pub mod unet;
 pub mod unet_condition;
 pub mod vae;
+pub mod vggish;
