@@ -14,6 +14,7 @@ pub mod files;
 pub mod initialise;
 pub mod network;
 pub mod ops;
+pub mod panns;
 pub mod parameters;
 pub mod patch_gan;
 pub mod perceptual;
