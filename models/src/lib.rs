@@ -7,6 +7,7 @@ pub mod audio_encoder;
 pub mod backbone;
 pub mod blocks;
 pub mod checkpoint;
+pub mod clap;
 pub mod device;
 pub mod diffusion;
 pub mod dit;

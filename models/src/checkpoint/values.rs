@@ -7,6 +7,7 @@ use ::safetensors::Dtype;
 use half::{bf16, f16};
 
 use super::CheckpointError;
+use super::stacked::Stack;
 
 /// A tensor in a file, its values unread.
 #[derive(Debug)]
@@ -27,6 +28,8 @@ pub(super) enum Source {
         shape: Vec<usize>,
     },
     Pickled(pytorch_reader::Tensor),
+    /// Made of others when it is read.
+    Stacked(Stack),
 }
 
 impl Stored {
@@ -34,6 +37,7 @@ impl Stored {
         match &self.source {
             Source::Span { shape, .. } => shape,
             Source::Pickled(tensor) => tensor.shape(),
+            Source::Stacked(stack) => stack.shape(),
         }
     }
 
@@ -41,6 +45,7 @@ impl Stored {
         let (bytes, dtype) = match &self.source {
             Source::Span { open, start, length, dtype, .. } => (read_span(open, *start, *length), *dtype),
             Source::Pickled(tensor) => (tensor.read(), dtype_of(tensor.dtype())),
+            Source::Stacked(stack) => return stack.read(name),
         };
         let bytes = bytes.map_err(CheckpointError::io(&self.file))?;
         decode(&bytes, dtype)

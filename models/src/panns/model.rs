@@ -13,7 +13,7 @@ use crate::ops::linear;
 
 /// Channels of the six blocks.
 const CHANNELS: [usize; 6] = [64, 128, 256, 512, 1024, 2048];
-/// `AudioSet`'s.
+/// AudioSet's.
 const CLASSES: usize = 527;
 
 /// The network, of 32 kHz or 16 kHz alike.

@@ -7,7 +7,7 @@ use crate::checkpoint::{self, Checkpoint, CheckpointError};
 const BOUND: f64 = 2.0;
 const STEPS: f64 = 255.0;
 
-/// What `AudioSet`'s published vectors went through: principal components, whitened, in 8 bits. Fréchet distances are taken
+/// What AudioSet's published vectors went through: principal components, whitened, in 8 bits. Fréchet distances are taken
 /// of vectors without it.
 #[derive(Module, Debug)]
 pub struct Whitening {
