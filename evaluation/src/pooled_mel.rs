@@ -4,9 +4,13 @@
 //! silence from music, and says little of the quality of music. Results compare within this engine only. Level counts:
 //! match loudness first where it should not.
 
+use std::path::Path;
+
 use ndarray::{Array1, Array2, Axis, s};
 use nocturne_vocoder::audio::{Audio, resample};
 use nocturne_vocoder::mel::{LogMel, LogMelConfig, MelError};
+
+use crate::Embedder;
 
 /// Every sound is heard at this rate, in Hz, so that sets of different rates compare.
 const SAMPLE_RATE: u32 = 16_000;
@@ -55,5 +59,27 @@ impl PooledMel {
         let vectors: Vec<Array1<f32>> =
             starts.filter_map(|start| mel.slice(s![.., start..start + window]).mean_axis(Axis(1))).collect();
         Array2::from_shape_fn((vectors.len(), BANDS), |(frame, band)| vectors[frame][band])
+    }
+}
+
+impl Embedder for PooledMel {
+    fn name(&self) -> &'static str {
+        "pooled-mel"
+    }
+
+    fn dim(&self) -> usize {
+        Self::DIM
+    }
+
+    fn sample_rate(&self) -> u32 {
+        SAMPLE_RATE
+    }
+
+    fn weights(&self) -> Option<&Path> {
+        None
+    }
+
+    fn embed_all(&self, clips: &[&Audio]) -> Vec<Array2<f32>> {
+        clips.iter().map(|clip| self.embed(clip)).collect()
     }
 }
