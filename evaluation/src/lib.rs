@@ -1,23 +1,34 @@
 //! Embeddings, distances, scores and reports.
 //!
-//! Music becomes vectors ([`pooled_mel::PooledMel`]), a set of vectors becomes its mean and covariance ([`Statistics`]), and two sets
-//! are compared: by their normal distributions ([`Gaussian`]), by a kernel ([`KernelDistance`]), by their neighbours
-//! ([`Manifolds`]). An embedding is `[frame, dim]`; [`Embeddings`] are those of many clips.
+//! Music becomes vectors (an [`Embedder`]: [`pooled_mel::PooledMel`], [`vggish::Vggish`], …), a set of vectors becomes its mean
+//! and covariance ([`Statistics`]), and two sets are compared: by their normal distributions ([`Gaussian`]), by a kernel
+//! ([`KernelDistance`]), by their neighbours ([`Manifolds`]). An embedding is `[frame, dim]`; [`Embeddings`] are those of many
+//! clips.
 
+mod batches;
 mod bootstrap;
+pub mod clap;
 mod clap_score;
+pub mod clap_text;
 mod classes;
+pub mod embedder;
 mod embeddings;
 mod fad;
 mod fad_infinity;
 pub mod fadtk;
 mod frechet;
+mod front_end;
 mod kernel;
 mod manifold;
 mod nuclear;
 mod pairs;
+pub mod panns;
 pub mod pooled_mel;
 mod statistics;
+#[cfg(test)]
+mod testing;
+pub mod vggish;
+mod weights;
 
 pub use bootstrap::{Bootstrap, Interval};
 pub use clap_score::{ClapScore, ClapScoreError, FasMap, clap_score, clas, cosine};
@@ -25,6 +36,7 @@ pub use classes::{
     ClassesError, Direction, Pooling, clip_divergence, inception_score, inception_score_interval, kl_divergence,
     mean_over_clips, softmax,
 };
+pub use embedder::Embedder;
 pub use embeddings::{EmbeddingError, Embeddings};
 pub use fad::{frechet_interval, per_song};
 pub use fad_infinity::{FadInfinity, FadInfinityError, FadInfinityResult, Line, line};
@@ -32,3 +44,4 @@ pub use frechet::{FrechetError, Gaussian, frechet_distance};
 pub use kernel::{KAD_SCALE, Kernel, KernelDistance, median_distance};
 pub use manifold::{ManifoldScores, Manifolds, NEAREST};
 pub use statistics::{Gathering, Statistics};
+pub use weights::WeightsError;

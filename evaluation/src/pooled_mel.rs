@@ -4,9 +4,13 @@
 //! silence from music, and says little of the quality of music. Results compare within this engine only. Level counts:
 //! [`levelled`] takes it away where it should not.
 
+use std::path::Path;
+
 use ndarray::{Array1, Array2, Axis, s};
 use nocturne_vocoder::audio::{Audio, resample};
 use nocturne_vocoder::mel::{LogMel, LogMelConfig, MelError};
+
+use crate::Embedder;
 
 /// Every sound is heard at this rate, in Hz, so that sets of different rates compare.
 const SAMPLE_RATE: u32 = 16_000;
@@ -63,4 +67,26 @@ pub fn levelled(samples: &[f32], level: f32) -> Vec<f32> {
     let power = samples.iter().map(|sample| f64::from(*sample).powi(2)).sum::<f64>() / samples.len().max(1) as f64;
     let gain = level / (power.sqrt() as f32).max(1e-6);
     samples.iter().map(|sample| sample * gain).collect()
+}
+
+impl Embedder for PooledMel {
+    fn name(&self) -> &'static str {
+        "pooled-mel"
+    }
+
+    fn dim(&self) -> usize {
+        Self::DIM
+    }
+
+    fn sample_rate(&self) -> u32 {
+        SAMPLE_RATE
+    }
+
+    fn weights(&self) -> Option<&Path> {
+        None
+    }
+
+    fn embed_all(&self, clips: &[&Audio]) -> Vec<Array2<f32>> {
+        clips.iter().map(|clip| self.embed(clip)).collect()
+    }
 }

@@ -151,10 +151,10 @@ pub fn write<T: Element>(path: &Path, shape: &[usize], values: &[T]) -> Result<(
     write_atomic(path, &encode(shape, values)).map_err(|source| NpyError::Io { path: path.to_owned(), source })
 }
 
-/// The bytes of a file that [`write`] writes.
+/// The bytes of a file that [`write()`] writes.
 ///
 /// # Panics
-/// As [`write`].
+/// As [`write()`].
 pub fn encode<T: Element>(shape: &[usize], values: &[T]) -> Vec<u8> {
     assert_eq!(shape.iter().product::<usize>(), values.len(), "shape {shape:?} for {} values", values.len());
     assert!(shape.len() <= MOST_DIMENSIONS, "{} dimensions, at most {MOST_DIMENSIONS}", shape.len());

@@ -4,10 +4,12 @@ use burn::nn::pool::{MaxPool2d, MaxPool2dConfig};
 use burn::nn::{Linear, LinearConfig, PaddingConfig2d};
 use burn::tensor::{Device, Tensor, activation};
 
-use super::BatchNorm;
+use crate::blocks::BatchNorm;
 use crate::ops::{conv2d, linear};
 
 const NEGATIVE_SLOPE: f64 = 0.2;
+/// Added to the variances.
+const EPSILON: f64 = 1e-3;
 
 /// A three-by-three convolution of each channel alone, then a mixture of the channels (Chollet, "Xception", 2017).
 #[derive(Module, Debug)]
@@ -51,7 +53,7 @@ impl ConvBlock {
     pub(super) fn new(channels: [usize; 2], device: &Device) -> Self {
         Self {
             sep_conv: SeparableConv2d::new(channels, device),
-            batch_norm: BatchNorm::new(channels[1], device),
+            batch_norm: BatchNorm::new(channels[1], EPSILON, device),
             max_pool: MaxPool2dConfig::new([2, 2]).with_strides([2, 2]).init(),
         }
     }
@@ -76,7 +78,10 @@ pub struct DenseBlock {
 
 impl DenseBlock {
     pub(super) fn new([input, output]: [usize; 2], device: &Device) -> Self {
-        Self { dense: LinearConfig::new(input, output).init(device), batch_norm: BatchNorm::new(output, device) }
+        Self {
+            dense: LinearConfig::new(input, output).init(device),
+            batch_norm: BatchNorm::new(output, EPSILON, device),
+        }
     }
 
     /// Flattens with the channels innermost, as the network was first trained in another library.

@@ -1,6 +1,7 @@
-//! Blocks that several networks are made of, named and keyed as in diffusers.
+//! Blocks that several networks are made of, named and keyed as in the published libraries.
 
 mod attention;
+mod batch_norm;
 mod embedding;
 mod layer;
 mod resample;
@@ -8,6 +9,7 @@ mod resnet;
 
 pub use attention::Attention;
 pub(crate) use attention::AttentionSettings;
+pub use batch_norm::BatchNorm;
 pub use embedding::TimestepEmbedding;
 pub(crate) use embedding::sinusoids;
 pub(crate) use layer::Layer;

@@ -10,6 +10,7 @@ mod pickle;
 mod safetensors;
 mod save;
 mod sharded;
+mod stacked;
 mod values;
 mod weight_norm;
 

@@ -7,6 +7,7 @@ use ::safetensors::Dtype;
 use half::{bf16, f16};
 
 use super::CheckpointError;
+use super::stacked::Stack;
 use super::weight_norm::WeightNorm;
 
 /// A tensor in a file, its values unread.
@@ -30,6 +31,8 @@ pub(super) enum Source {
     Pickled(pytorch_reader::Tensor),
     /// Made of two others when it is read.
     Normed(WeightNorm),
+    /// Made of others when it is read.
+    Stacked(Stack),
 }
 
 impl Stored {
@@ -38,6 +41,7 @@ impl Stored {
             Source::Span { shape, .. } => shape,
             Source::Pickled(tensor) => tensor.shape(),
             Source::Normed(weight) => weight.shape(),
+            Source::Stacked(stack) => stack.shape(),
         }
     }
 
@@ -46,6 +50,7 @@ impl Stored {
             Source::Span { open, start, length, dtype, .. } => (read_span(open, *start, *length), *dtype),
             Source::Pickled(tensor) => (tensor.read(), dtype_of(tensor.dtype())),
             Source::Normed(weight) => return weight.read(name),
+            Source::Stacked(stack) => return stack.read(name),
         };
         let bytes = bytes.map_err(CheckpointError::io(&self.file))?;
         decode(&bytes, dtype)

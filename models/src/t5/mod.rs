@@ -9,7 +9,7 @@ mod feed_forward;
 mod model;
 mod relative_position;
 mod self_attention;
-mod tokenizer;
+pub(crate) mod tokenizer;
 
 pub use block::{FeedForwardLayer, SelfAttentionLayer, T5Block};
 pub use config::T5Config;

@@ -189,12 +189,12 @@ fn published_length(folder: &Path) -> Result<usize, TokenizerError> {
     Ok(length.map_or(DEFAULT_LENGTH, |length| length as usize))
 }
 
-fn read(file: &Path) -> Result<Vec<u8>, TokenizerError> {
+pub(crate) fn read(file: &Path) -> Result<Vec<u8>, TokenizerError> {
     std::fs::read(file).map_err(|source| TokenizerError::Io { file: file.to_owned(), source })
 }
 
 /// The library panics on some tables that contradict themselves; that is an error of the file.
-fn guarded<T>(run: impl FnOnce() -> tokenizers::Result<T>) -> Result<T, String> {
+pub(crate) fn guarded<T>(run: impl FnOnce() -> tokenizers::Result<T>) -> Result<T, String> {
     match catch_unwind(AssertUnwindSafe(run)) {
         Ok(result) => result.map_err(|error| error.to_string()),
         Err(_) => Err("the tokenizer contradicts itself".to_owned()),

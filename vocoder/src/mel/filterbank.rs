@@ -1,7 +1,7 @@
 use std::ops::Range;
 
-/// Slaney's mel filterbank with area normalisation, as `librosa.filters.mel(htk=False, norm="slaney")` makes it in
-/// float32.
+/// A bank of filters over the bins of a spectrum: Slaney's with area normalisation, as `librosa.filters.mel(htk=False,
+/// norm="slaney")` makes it in float32 ([`MelFilterbank::new`]), or any other.
 ///
 /// Each triangle covers few bins, so only those are kept. Neighbouring triangles overlap by half, others not at all.
 #[derive(Clone, Debug)]
@@ -40,6 +40,23 @@ impl MelFilterbank {
                 let first_bin = covered.clone().find(|bin| triangle(*bin) > 0.0).unwrap_or(covered.start);
                 let start = weights.len();
                 weights.extend((first_bin..covered.end).map(triangle).take_while(|weight| *weight > 0.0));
+                Band { first_bin, weights: start..weights.len() }
+            })
+            .collect();
+        Self { bins, bands, weights }
+    }
+
+    /// Other triangles than Slaney's: `weight(band, bin)` for each of `n_mels` bands. What is 0 before a band's first weight
+    /// and behind its last is not kept.
+    pub fn from_fn(bins: usize, n_mels: usize, weight: impl Fn(usize, usize) -> f32) -> Self {
+        let mut weights = Vec::new();
+        let bands = (0..n_mels)
+            .map(|band| {
+                let counts = |bin: &usize| weight(band, *bin) != 0.0;
+                let first_bin = (0..bins).find(counts).unwrap_or(0);
+                let end = (first_bin..bins).rfind(counts).map_or(first_bin, |last| last + 1);
+                let start = weights.len();
+                weights.extend((first_bin..end).map(|bin| weight(band, bin)));
                 Band { first_bin, weights: start..weights.len() }
             })
             .collect();
@@ -143,6 +160,18 @@ mod tests {
             let expected: f32 = weights.iter().zip(&spectrum[first..]).map(|(w, x)| w * x).sum();
             assert!((value - expected).abs() <= 1e-6 * expected.abs());
         }
+    }
+
+    #[test]
+    fn any_weights_are_kept_as_they_are() {
+        let weight =
+            |band: usize, bin: usize| [[0.0, 1.0, 0.0, 2.0, 0.0], [0.0; 5], [3.0, 0.0, 0.0, 0.0, 4.0]][band][bin];
+        let bank = MelFilterbank::from_fn(5, 3, weight);
+        assert_eq!(bank.band(0), (1, &[1.0, 0.0, 2.0][..]));
+        assert_eq!((bank.band(1).1.len(), bank.band(2).1.len()), (0, 5));
+        let mut mel = [f32::NAN; 3];
+        bank.apply(&[1.0, 10.0, 100.0, 1000.0, 10_000.0], &mut mel);
+        assert_eq!(mel, [2010.0, 0.0, 40_003.0]);
     }
 
     #[test]

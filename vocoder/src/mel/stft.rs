@@ -3,7 +3,7 @@ use std::sync::Arc;
 use realfft::num_complex::Complex;
 use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
 
-/// A short-time Fourier transform with a periodic Hann window as long as the transform.
+/// A short-time Fourier transform with a periodic Hann window, by default as long as the transform.
 ///
 /// It knows no padding: callers pad ([`pad_zero`] for librosa's centred frames, [`pad_reflect`] for BigVGAN's) and frame
 /// `t` is `padded[t * hop_length..][..n_fft]`.
@@ -28,11 +28,19 @@ pub struct StftScratch {
 impl Stft {
     /// Plans transforms of `n_fft` samples every `hop_length`. Neither may be zero.
     pub fn new(n_fft: usize, hop_length: usize) -> Self {
+        Self::with_window(n_fft, n_fft, hop_length)
+    }
+
+    /// As [`Stft::new`], with a window of the frame's first `window_length` samples; what follows them does not count.
+    /// It may not be longer than the transform.
+    pub fn with_window(n_fft: usize, window_length: usize, hop_length: usize) -> Self {
         assert!(n_fft > 0 && hop_length > 0, "n_fft {n_fft} and hop length {hop_length} must not be zero");
+        assert!(window_length <= n_fft, "a window of {window_length} samples for transforms of {n_fft}");
         let mut planner = RealFftPlanner::new();
-        let window = (0..n_fft)
-            .map(|n| (0.5 - 0.5 * libm::cos(std::f64::consts::TAU * n as f64 / n_fft as f64)) as f32)
+        let mut window: Vec<f32> = (0..window_length)
+            .map(|n| (0.5 - 0.5 * libm::cos(std::f64::consts::TAU * n as f64 / window_length as f64)) as f32)
             .collect();
+        window.resize(n_fft, 0.0);
         Self {
             n_fft,
             hop_length,
@@ -57,7 +65,7 @@ impl Stft {
         self.n_fft / 2 + 1
     }
 
-    /// The periodic Hann window, `n_fft` values.
+    /// The periodic Hann window and the zeros behind it, `n_fft` values.
     pub fn window(&self) -> &[f32] {
         &self.window
     }
@@ -134,6 +142,19 @@ mod tests {
             for ((x, weight), y) in frame.iter().zip(stft.window()).zip(&back) {
                 assert!((x * weight - y / n_fft as f32).abs() < 1e-5, "n_fft {n_fft}: {x} {y}");
             }
+        }
+    }
+
+    #[test]
+    fn what_follows_a_short_window_does_not_count() {
+        let [long, short] = [Stft::new(8, 4), Stft::with_window(16, 8, 4)];
+        let frame: Vec<f32> = (0..16).map(|n| ((n * n) % 7) as f32).collect();
+        let (mut eight, mut sixteen) = (long.scratch(), short.scratch());
+        long.forward(&frame[..8], &mut eight);
+        short.forward(&frame, &mut sixteen);
+        // Twice as many bins: every second is one of the shorter transform.
+        for (bin, expected) in eight.spectrum.iter().enumerate() {
+            assert!((sixteen.spectrum[2 * bin] - expected).norm() < 1e-5);
         }
     }
 

@@ -1,7 +1,8 @@
 //! A snake's wave and its slopes, in turns: sin(πf) needs only the distance f to the nearest half turn.
 
-/// Up to so many half turns, phases are reduced in f32.
-const NEAR: f32 = 4_194_304.0;
+/// Up to so many half turns, phases are reduced in f32: what the rounded frequency lacks then moves no phase by more than
+/// 1/500 out of ±½.
+const NEAR: f32 = 65_536.0;
 
 /// Adding this rounds to a whole number.
 const ROUND: f32 = 12_582_912.0;
