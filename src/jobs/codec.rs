@@ -2,6 +2,7 @@
 
 use crate::dataset::{Dataset, DatasetError};
 use crate::representation::{Representation, RepresentationError};
+use crate::train::split::spread;
 use burn::tensor::{Device, Tensor, TensorData};
 use ndarray::{ArrayView2, Zip};
 use nocturne_models::vae::AutoencoderKl;
@@ -63,14 +64,14 @@ pub fn measure_codec(
     let decibels = representation.decibels_per_unit();
     let [mut autoencoder, mut griffin_lim, mut both] = [Sums::default(), Sums::default(), Sums::default()];
     let mut examples = 0;
-    for index in indices.iter().step_by(indices.len().div_ceil(MOST).max(1)) {
-        let example = dataset.get(*index)?;
+    for index in spread(indices, MOST) {
+        let example = dataset.get(index)?;
         let shape = [example.height, example.width];
         let made = reconstructed(network, &example.values, shape, device);
         let [original, made] = [&example.values, &made].map(|values| view(values, shape));
         let level = example.reference_level;
         let through_audio = |mel: ArrayView2<f32>| -> Result<_, CodecError> {
-            let audio = representation.audio(mel, level, *index as u64)?;
+            let audio = representation.audio(mel, level, index as u64)?;
             Ok(representation.mel(&audio, level))
         };
         autoencoder.add(original, made, decibels);

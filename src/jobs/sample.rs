@@ -14,13 +14,17 @@ pub(super) fn sample(
     reference_level: Option<f32>,
     seed: u64,
 ) -> Result<Sample, MelError> {
-    let [height, width] = representation.shape();
-    let sample_rate = representation.config().mel.sample_rate;
     let audio = representation.audio(mel, reference_level, seed)?;
-    Ok(Sample {
+    Ok(heard(mel, &audio, representation.config().mel.sample_rate))
+}
+
+/// The picture of a mel `[mel, frame]` in −1…1, with audio that is at hand.
+pub(super) fn heard(mel: ArrayView2<f32>, audio: &[f32], sample_rate: u32) -> Sample {
+    let (height, width) = mel.dim();
+    Sample {
         width: width as u32,
         height: height as u32,
         png: Picture { width, height, pixels: picture(mel) }.to_png(),
-        clip: Some(Clip { sample_rate, channels: 1, frames: audio.len() as u64, wav: wav(&audio, sample_rate) }),
-    })
+        clip: Some(Clip { sample_rate, channels: 1, frames: audio.len() as u64, wav: wav(audio, sample_rate) }),
+    }
 }

@@ -11,6 +11,7 @@ use crate::train::TrainError;
 use crate::train::batches::Examples;
 use crate::train::course::Report;
 use crate::train::error::BoxError;
+use crate::train::split::spread;
 use crate::train::vae::{Callbacks, LossSettings, Outcome, Shown, Training, VaeConfig, train};
 use burn::tensor::Device;
 use nocturne_models::checkpoint::{Checkpoint, CheckpointError};
@@ -244,12 +245,12 @@ fn show(
     device: &Device,
 ) -> Result<Shown, BoxError> {
     let (mut originals, mut reconstructions) = (Vec::new(), Vec::new());
-    for index in indices.iter().step_by(indices.len().div_ceil(SHOWN).max(1)) {
-        let example = dataset.get(*index)?;
+    for index in spread(indices, SHOWN) {
+        let example = dataset.get(index)?;
         let shape = [example.height, example.width];
         let made = reconstructed(network, &example.values, shape, device);
         for (samples, values) in [(&mut originals, &example.values), (&mut reconstructions, &made)] {
-            samples.push(sample(view(values, shape), representation, example.reference_level, *index as u64)?);
+            samples.push(sample(view(values, shape), representation, example.reference_level, index as u64)?);
         }
     }
     Ok(Shown { originals, reconstructions })

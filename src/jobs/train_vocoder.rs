@@ -1,21 +1,19 @@
 //! The job of `nocturne train vocoder`: recordings in, a BigVGAN out.
 
 use super::recordings::{Recordings, RecordingsError, Source};
+use super::sample::heard;
 use super::vocoder_quality::{VocoderQuality, measure_vocoder};
 use crate::config::{VocoderExperiment, write_resolved};
-use crate::dataset::Picture;
 use crate::pickle;
-use crate::report::wav;
-use crate::representation::picture;
 use crate::train::TrainError;
 use crate::train::course::Report;
 use crate::train::error::BoxError;
-use crate::train::samples::{Clip, Sample};
+use crate::train::samples::Shown;
 use crate::train::vocoder::learner::Start;
 use crate::train::vocoder::normed::{HostTensor, write_tensors};
 use crate::train::vocoder::run::Weights;
 use crate::train::vocoder::segments::Segments;
-use crate::train::vocoder::{Callbacks, Outcome, Shown, Training, train};
+use crate::train::vocoder::{Callbacks, Outcome, Training, train};
 use burn::tensor::{Device, Tensor, TensorData};
 use ndarray::ArrayView2;
 use nocturne_models::checkpoint::{Checkpoint, CheckpointError};
@@ -183,12 +181,7 @@ fn show(generator: &Generator, segments: &Segments, model: &BigVganConfig, devic
     let sample = |mel: &[f32], samples: &[f32]| {
         let unit: Vec<f32> = mel.iter().map(|log| unit_from_log(*log)).collect();
         let view = ArrayView2::from_shape((bands, frames), &unit).expect("a mel of its own shape");
-        Sample {
-            width: frames as u32,
-            height: bands as u32,
-            png: Picture { width: frames, height: bands, pixels: picture(view) }.to_png(),
-            clip: Some(Clip { sample_rate: rate, channels: 1, frames: samples.len() as u64, wav: wav(samples, rate) }),
-        }
+        heard(view, samples, rate)
     };
     let (mut originals, mut reconstructions) = (Vec::new(), Vec::new());
     for (mel, wave) in segments.mels.chunks_exact(mel_size).zip(segments.waves.chunks_exact(length)) {

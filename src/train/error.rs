@@ -141,6 +141,11 @@ impl TrainError {
         )
     }
 
+    /// What a callback said at a step, while `task`: `sampling` or `publishing`.
+    pub(super) fn callback(task: &'static str, step: u64) -> impl FnOnce(BoxError) -> Self {
+        move |source| Self::Callback { task, step, source }
+    }
+
     pub(super) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { path: path.to_owned(), source }
     }

@@ -1,6 +1,6 @@
 //! Training: a mel dataset and a network in, a model folder out.
 //!
-//! [`diffusion::train`] runs the loop; each of its parts is a file of its own. Data flow: [`batches`] → [`learner`]
+//! [`run::Run`] is the loop, whatever is trained; each of its parts is a file of its own. Data flow of [`diffusion`]: [`batches`] → [`learner`]
 //! ([`gradients`] → [`optimizer`] → [`ema`]) → [`meter`] → [`log`], with [`validation`], [`samples`] and [`state`]
 //! every so many steps. A run depends on its configuration, its data and its seed alone: on the CPU it is reproducible
 //! bit for bit, interrupted or not.
@@ -20,6 +20,7 @@ pub mod meter;
 pub mod optimised;
 pub mod optimizer;
 pub mod precision;
+pub mod run;
 pub mod samples;
 pub mod split;
 pub mod state;

@@ -30,6 +30,24 @@ pub struct Clip {
     pub wav: Vec<u8>,
 }
 
+/// Samples by their kind, which names their folder, where there are several.
+pub type ByKind = Vec<(Option<&'static str>, Vec<Sample>)>;
+
+/// The same things before and after a network.
+pub struct Shown {
+    /// Before.
+    pub originals: Vec<Sample>,
+    /// After.
+    pub reconstructions: Vec<Sample>,
+}
+
+impl Shown {
+    /// Each with the name of its kind.
+    pub fn by_kind(self) -> ByKind {
+        vec![(Some("original"), self.originals), (Some("reconstruction"), self.reconstructions)]
+    }
+}
+
 /// Writes `000000.png`, `000000.wav` and so on into `folder`.
 pub fn write_samples(folder: &Path, samples: &[Sample]) -> io::Result<()> {
     std::fs::create_dir_all(folder)?;

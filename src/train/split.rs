@@ -34,6 +34,11 @@ pub fn by_source(examples: &dyn Examples, fraction: f64, seed: u64) -> Split {
     Split { train, validation }
 }
 
+/// At most `most` of these, evenly spread.
+pub fn spread(indices: &[usize], most: usize) -> impl Iterator<Item = usize> {
+    indices.iter().step_by(indices.len().div_ceil(most).max(1)).copied()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,6 +9,7 @@ use super::batches::{Drawing, Examples, read_batch};
 use super::error::TrainError;
 use super::learner::{device, tensor};
 use super::meter::Meter;
+use super::split::spread;
 
 /// At most so many examples, spread evenly over the held-out ones, so that validating stays short beside training.
 const MOST: usize = 512;
@@ -24,7 +25,7 @@ pub fn validate<N: Module + Network>(
 ) -> Result<Meter, TrainError> {
     let drawing = Drawing { seed: Random::new(drawing.seed, "validation draws", 0).next_u64(), ..drawing };
     let device = device(network);
-    let chosen: Vec<usize> = indices.iter().copied().step_by(indices.len().div_ceil(MOST).max(1)).collect();
+    let chosen: Vec<usize> = spread(indices, MOST).collect();
     let mut measured: Vec<(Tensor<1>, Vec<f32>)> = Vec::new();
     let mut draws = 0;
     for indices in chosen.chunks(batch_size) {

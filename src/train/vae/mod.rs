@@ -12,5 +12,6 @@ pub mod meter;
 pub mod run;
 pub mod scale;
 
+pub use crate::train::samples::Shown;
 pub use config::{LossSettings, VaeConfig, train_settings};
-pub use run::{Callbacks, Outcome, Shown, Training, train};
+pub use run::{Callbacks, Outcome, Training, train};

@@ -6,6 +6,7 @@ use nocturne_models::vae::{AutoencoderKl, LatentSpread};
 use crate::train::TrainError;
 use crate::train::batches::Examples;
 use crate::train::learner::{device, tensor};
+use crate::train::split::spread;
 
 /// At most so many examples, spread evenly over the training ones.
 const MOST: usize = 256;
@@ -20,12 +21,12 @@ pub fn latent_scale(
     let device = device(network);
     let [channels, mels, frames] = examples.shape();
     let mut sample = vec![0.0; channels * mels * frames];
-    let mut spread = LatentSpread::default();
-    for index in indices.iter().step_by(indices.len().div_ceil(MOST).max(1)) {
-        examples.read(*index, &mut Random::new(seed, "latent scale", *index as u64), &mut sample)?;
+    let mut latents = LatentSpread::default();
+    for index in spread(indices, MOST) {
+        examples.read(index, &mut Random::new(seed, "latent scale", index as u64), &mut sample)?;
         let posterior = network.encode(tensor(sample.clone(), [1, channels, mels, frames], &device));
         let [means, logvars] = [posterior.mean, posterior.logvar].map(|moments| moments.into_data());
-        spread.add(means.iter::<f32>(), logvars.iter::<f32>());
+        latents.add(means.iter::<f32>(), logvars.iter::<f32>());
     }
-    Ok(spread.scaling_factor().unwrap_or(1.0))
+    Ok(latents.scaling_factor().unwrap_or(1.0))
 }

@@ -11,4 +11,4 @@ pub mod run;
 pub mod segments;
 
 pub use config::{VocoderConfig, VocoderSettings, train_settings};
-pub use run::{Callbacks, Outcome, Shown, Training, train};
+pub use run::{Callbacks, Outcome, Training, train};
