@@ -31,7 +31,7 @@ pub use conv_transpose1d::conv_transpose1d;
 pub use conv1d::conv1d;
 pub use conv2d::conv2d;
 pub use gated_sum::gated_sum;
-pub use group_norm::{group_norm, group_norm_silu};
+pub use group_norm::{group_norm, group_norm_plain, group_norm_silu};
 pub use layer_norm::{layer_norm, modulated_layer_norm, rms_norm};
 pub use linear::linear;
 pub use rotary::rotary;

@@ -1,5 +1,8 @@
+use burn::nn::GroupNorm;
 use burn::tensor::Tensor;
 use burn::tensor::activation::{gelu, mish, relu, silu};
+
+use crate::ops::{group_norm, group_norm_silu};
 
 /// An activation function by its published name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,7 +19,7 @@ pub enum Activation {
 
 impl Activation {
     /// Every name.
-    pub(super) const NAMES: [&str; 5] = ["silu", "swish", "mish", "gelu", "relu"];
+    pub(crate) const NAMES: [&str; 5] = ["silu", "swish", "mish", "gelu", "relu"];
 
     /// The function of that name.
     pub fn named(name: &str) -> Option<Self> {
@@ -36,6 +39,18 @@ impl Activation {
             Self::Mish => mish(input),
             Self::Gelu => gelu(input),
             Self::Relu => relu(input),
+        }
+    }
+
+    /// Of every element of the normalised input.
+    ///
+    /// # Shapes
+    ///
+    /// `[batch, channel, height, width]` → the same
+    pub(crate) fn of_norm(self, norm: &GroupNorm, input: Tensor<4>) -> Tensor<4> {
+        match self {
+            Self::Silu => group_norm_silu(norm, input),
+            other => other.forward(group_norm(norm, input)),
         }
     }
 }

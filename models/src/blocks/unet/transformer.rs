@@ -3,6 +3,7 @@ use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{GroupNorm, LayerNorm, LayerNormConfig, Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 
+use super::cross_attention::CrossSettings;
 use super::{Context, CrossAttention, FeedForward};
 use crate::blocks::new_norm;
 use crate::ops::{conv2d, group_norm, layer_norm, linear};
@@ -117,12 +118,13 @@ impl TransformerBlock {
     fn new(settings: TransformerSettings, device: &Device) -> Self {
         let TransformerSettings { channels, context, heads, only_cross_attention, .. } = settings;
         let norm = || LayerNormConfig::new(channels).with_epsilon(LAYER_NORM_EPSILON).init(device);
-        let first = if only_cross_attention { context } else { channels };
+        let attention =
+            |context| CrossAttention::new(CrossSettings { channels, context, heads, bias: false, norm: false }, device);
         Self {
             norm1: norm(),
-            attn1: CrossAttention::new(channels, first, heads, device),
+            attn1: attention(if only_cross_attention { context } else { channels }),
             norm2: norm(),
-            attn2: CrossAttention::new(channels, context, heads, device),
+            attn2: attention(context),
             norm3: norm(),
             ff: FeedForward::new(channels, device),
             only_cross_attention,

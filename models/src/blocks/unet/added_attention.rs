@@ -3,6 +3,7 @@ use burn::nn::{GroupNorm, Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 
 use super::Context;
+use super::cross_norm::{CrossNorm, CrossNormKind};
 use crate::blocks::new_norm;
 use crate::ops::{AttentionOptions, attention, group_norm, linear};
 
@@ -15,6 +16,8 @@ const EPSILON: f64 = 1e-5;
 pub struct AddedAttention {
     /// Normalises the input.
     pub group_norm: GroupNorm,
+    /// Normalises the context, where it is asked for.
+    pub norm_cross: Option<CrossNorm>,
     /// Queries.
     pub to_q: Linear,
     /// Keys of the positions; absent where only the context is attended to.
@@ -44,15 +47,18 @@ pub(super) struct AddedSettings {
     pub groups: usize,
     /// Whether only the context is attended to.
     pub only_cross_attention: bool,
+    /// What normalises the context, if anything.
+    pub norm: Option<CrossNormKind>,
 }
 
 impl AddedAttention {
     pub(super) fn new(settings: AddedSettings, device: &Device) -> Self {
-        let AddedSettings { channels, context, heads, groups, only_cross_attention } = settings;
+        let AddedSettings { channels, context, heads, groups, only_cross_attention, norm } = settings;
         let projection = |input| LinearConfig::new(input, channels).init(device);
         let own = || (!only_cross_attention).then(|| projection(channels));
         Self {
             group_norm: new_norm([groups, channels], EPSILON, device),
+            norm_cross: norm.map(|kind| CrossNorm::new(kind, context, device)),
             to_q: projection(channels),
             to_k: own(),
             to_v: own(),
@@ -72,8 +78,13 @@ impl AddedAttention {
         let hidden = group_norm(&self.group_norm, input.clone());
         let hidden: Tensor<3> = hidden.reshape([batch, channels, positions]).swap_dims(1, 2);
         let query = linear(&self.to_q, hidden.clone());
+        let encodings = context.encodings.clone();
+        let encodings = match &self.norm_cross {
+            Some(norm) => norm.forward(encodings),
+            None => encodings,
+        };
         let joined = |added: &Linear, own: &Option<Linear>| {
-            let added = linear(added, context.encodings.clone());
+            let added = linear(added, encodings.clone());
             match own {
                 Some(own) => Tensor::cat(vec![added, linear(own, hidden.clone())], 1),
                 None => added,

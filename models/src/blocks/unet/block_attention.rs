@@ -19,11 +19,16 @@ impl BlockAttention {
     /// # Shapes
     ///
     /// `[batch, channel, height, width]` → the same
-    pub fn forward(&self, input: Tensor<4>, context: &Context) -> Tensor<4> {
+    ///
+    /// # Panics
+    ///
+    /// If the attention is to a context and is not given it.
+    pub fn forward(&self, input: Tensor<4>, context: Option<&Context>) -> Tensor<4> {
+        let known = || context.expect("a context for an attention that knows one");
         match self {
             Self::Own(attention) => attention.forward(input),
-            Self::Transformer(transformer) => transformer.forward(input, context),
-            Self::Added(attention) => attention.forward(input, context),
+            Self::Transformer(transformer) => transformer.forward(input, known()),
+            Self::Added(attention) => attention.forward(input, known()),
         }
     }
 }
