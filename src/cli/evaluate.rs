@@ -5,11 +5,12 @@ use super::values::finite;
 use super::{Failure, Global, Outcome, Output};
 use crate::dataset::Shard;
 use crate::evaluate::{
-    self, Bandwidth, EvaluateError, FadOptions, KadOptions, Layout, Loader, POOLED_MEL, Profile, Report, Sets, Skipped,
-    VectorMetric, default_cache_folder, write_skipped,
+    self, Bandwidth, EvaluateError, FadOptions, KadOptions, Layout, Loader, POOLED_MEL, Profile, Report, Sets,
+    VectorMetric, default_cache_folder,
 };
 use crate::interrupt::stop_flag;
 use crate::progress::Progress;
+use crate::skipped::{self, Skipped};
 use clap::{Args, Subcommand};
 use nocturne_evaluation::{Bootstrap, FadInfinity};
 use serde_json::json;
@@ -332,7 +333,7 @@ fn outcome(beside: Option<&Path>, skipped: &[Skipped]) -> Result<Outcome, Evalua
         return Ok(Outcome::Done);
     }
     if let Some(folder) = beside {
-        write_skipped(folder, skipped)?;
+        skipped::write(folder, skipped).map_err(|(path, error)| EvaluateError::io(&path)(error))?;
     }
     tracing::warn!("{} left out", counted(skipped.len() as u64, "file"));
     Ok(Outcome::Skipped)

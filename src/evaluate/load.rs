@@ -18,6 +18,7 @@ use super::source::Source;
 use super::{EvaluateError, Profile};
 use crate::dataset::Shard;
 use crate::npy;
+use crate::skipped::Skipped;
 
 /// Files that are in memory at once, for each thread.
 const FILES_A_THREAD: usize = 4;
@@ -31,15 +32,6 @@ pub enum Keep {
     Vectors,
     /// Both.
     All,
-}
-
-/// A file that was left out.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Skipped {
-    /// The file.
-    pub audio_file: PathBuf,
-    /// Why.
-    pub reason: String,
 }
 
 /// What a set was, for the report.
@@ -164,12 +156,13 @@ impl Loader<'_> {
             }
         };
         let mut skipped: Vec<Skipped> = Vec::new();
-        let mut skip = |name: &Path, reason: String| {
-            tracing::warn!("skipped {}: {reason}", name.display());
-            skipped.push(Skipped { audio_file: name.to_owned(), reason });
+        let mut skip = |name: &Path, reason: &str| {
+            let left_out = Skipped::new(name, reason);
+            left_out.warn();
+            skipped.push(left_out);
         };
         for (name, reason) in unfollowed {
-            skip(name, (*reason).to_owned());
+            skip(name, reason);
         }
         if let Some(shard) = self.shard {
             files = files[shard.range(files.len())].to_vec();
@@ -193,7 +186,7 @@ impl Loader<'_> {
                 let Read { vectors, hash, from_cache, kept } = match read.and_then(|read| fits(read, dim)) {
                     Ok(read) => read,
                     Err(reason) => {
-                        skip(name, reason);
+                        skip(name, &reason);
                         continue;
                     }
                 };

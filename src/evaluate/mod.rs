@@ -26,9 +26,9 @@ pub use embedder::{POOLED_MEL, Profile};
 pub use error::EvaluateError;
 pub use fad::{FadOptions, fad};
 pub use kad::{Bandwidth, KadOptions, VectorMetric, kad};
-pub use load::{Keep, Loader, Provenance, Set, Skipped};
+pub use load::{Keep, Loader, Provenance, Set};
 pub use moments::Moments;
-pub use report::{Report, Row, Song, write_skipped};
+pub use report::{Report, Row, Song};
 pub use stats::{Measured, merge, stats};
 
 /// What is compared with what.

@@ -8,7 +8,8 @@ use nocturne_models::files::write_atomic;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{EvaluateError, Provenance, Skipped};
+use super::{EvaluateError, Provenance};
+use crate::skipped::Skipped;
 
 /// Everything of one run. Two runs over the same files are the same bytes.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -88,13 +89,11 @@ impl Report {
         let sets = self.references.iter().chain(&self.generated);
         let mut all: Vec<Skipped> = sets
             .flat_map(|set| {
-                let within =
-                    |skipped: &Skipped| Skipped { audio_file: set.path.join(&skipped.audio_file), ..skipped.clone() };
-                set.skipped.iter().map(within)
+                set.skipped.iter().map(|skipped| Skipped::new(set.path.join(&skipped.audio_file), &skipped.reason))
             })
             .collect();
         // A set is read once for every model.
-        all.sort_by(|a, b| a.audio_file.cmp(&b.audio_file));
+        all.sort();
         all.dedup();
         all
     }
@@ -167,18 +166,6 @@ impl Row {
         let value = digits(*value) + &range;
         format!("{metric:<10} {model:<12} {value:<28} {} against {}", generated.display(), reference.display())
     }
-}
-
-/// Names the files that were left out in `skipped.jsonl` of a folder. Where none was, nothing is written.
-pub fn write_skipped(folder: &Path, skipped: &[Skipped]) -> Result<(), EvaluateError> {
-    if skipped.is_empty() {
-        return Ok(());
-    }
-    let path = folder.join("skipped.jsonl");
-    let lines: Result<String, serde_json::Error> =
-        skipped.iter().map(|skipped| Ok(serde_json::to_string(skipped)? + "\n")).collect();
-    let lines = lines.map_err(|error| EvaluateError::io(&path)(error.into()))?;
-    write_below(&path, lines.as_bytes())
 }
 
 /// Writes a file, and the folder that it is in.
