@@ -11,6 +11,7 @@ pub mod clap;
 pub mod device;
 pub mod diffusion;
 pub mod dit;
+pub mod encodec;
 pub mod files;
 pub mod initialise;
 pub mod network;
