@@ -14,6 +14,7 @@ pub mod dit;
 pub mod encodec;
 pub mod files;
 pub mod initialise;
+pub mod mert;
 pub mod network;
 pub mod ops;
 pub mod panns;
