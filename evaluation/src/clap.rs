@@ -95,16 +95,12 @@ impl Training {
     }
 
     pub(crate) fn find(self, weights: &Path) -> Result<PathBuf, WeightsError> {
-        // Either the folder is transformers', or such a folder of the embedder's name is in it.
-        let folders = [weights.to_owned(), weights.join(self.name())];
-        if let Some(folder) = folders.into_iter().find(|folder| folder.join("config.json").is_file()) {
-            return Ok(folder);
-        }
         let file = match self {
             Self::Audio => "630k-audioset-best.pt",
             Self::Music => "music_audioset_epoch_15_esc_90.14.pt",
         };
-        Published { model: self.name(), file, address: "https://huggingface.co/lukewys/laion_clap" }.find(weights)
+        Published { model: self.name(), file, address: "https://huggingface.co/lukewys/laion_clap" }
+            .find_or_folder(weights)
     }
 }
 

@@ -8,6 +8,8 @@ use nocturne_vocoder::audio::Audio;
 
 use crate::WeightsError;
 use crate::clap::{Clap, Training, Windows};
+use crate::encodec::{Encodec, Variant};
+use crate::mert::{self, Mert};
 use crate::panns::{Panns, Rate};
 use crate::pooled_mel::PooledMel;
 use crate::vggish::{Profile, Vggish};
@@ -42,7 +44,7 @@ pub trait Embedder: Send + Sync {
 }
 
 /// Every embedder by its name, in the order of what it needs.
-pub const NAMES: [&str; 7] = [
+pub const NAMES: [&str; 22] = [
     "pooled-mel",
     "vggish",
     "vggish-google",
@@ -50,6 +52,21 @@ pub const NAMES: [&str; 7] = [
     "panns-cnn14-32k",
     "clap-laion-audio",
     "clap-laion-music",
+    "encodec-emb",
+    "encodec-emb-48k",
+    "encodec-emb-32k",
+    "MERT-v1-95M",
+    "MERT-v1-95M-1",
+    "MERT-v1-95M-2",
+    "MERT-v1-95M-3",
+    "MERT-v1-95M-4",
+    "MERT-v1-95M-5",
+    "MERT-v1-95M-6",
+    "MERT-v1-95M-7",
+    "MERT-v1-95M-8",
+    "MERT-v1-95M-9",
+    "MERT-v1-95M-10",
+    "MERT-v1-95M-11",
 ];
 
 /// Opens an embedder by its name. `weights` is a folder of published files, or the embedder's own file.
@@ -61,6 +78,10 @@ pub fn open(name: &str, weights: &Path, device: &Device) -> Result<Box<dyn Embed
     let panns = |rate| Panns::open(rate, weights, device);
     let vggish = |profile| Vggish::open(profile, weights, device);
     let clap = |training| Clap::open(training, Windows::EverySecond, weights, device);
+    let encodec = |variant| Encodec::open(variant, weights, device);
+    if let Some(layer) = mert::layer_of(name) {
+        return Ok(Box::new(Mert::open(layer, weights, device)?));
+    }
     Ok(match name {
         "pooled-mel" => Box::new(PooledMel::new()?),
         "vggish" => Box::new(vggish(Profile::Torchvggish)?),
@@ -69,6 +90,9 @@ pub fn open(name: &str, weights: &Path, device: &Device) -> Result<Box<dyn Embed
         "panns-cnn14-32k" => Box::new(panns(Rate::Khz32)?),
         "clap-laion-audio" => Box::new(clap(Training::Audio)?),
         "clap-laion-music" => Box::new(clap(Training::Music)?),
+        "encodec-emb" => Box::new(encodec(Variant::Khz24)?),
+        "encodec-emb-48k" => Box::new(encodec(Variant::Khz48)?),
+        "encodec-emb-32k" => Box::new(encodec(Variant::Khz32)?),
         _ => return Err(WeightsError::Unknown { found: name.to_owned(), expected: NAMES.join(", ") }),
     })
 }

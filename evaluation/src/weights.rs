@@ -80,6 +80,13 @@ impl Published {
         if at.is_file() { Ok(at) } else { Err(self.missing(at)) }
     }
 
+    /// A folder of transformers, where `weights` is one or holds one of the embedder's name; else as [`Published::find`].
+    pub fn find_or_folder(&self, weights: &Path) -> Result<PathBuf, WeightsError> {
+        let folders = [weights.to_owned(), weights.join(self.model)];
+        let folder = folders.into_iter().find(|folder| folder.join("config.json").is_file());
+        folder.map_or_else(|| self.find(weights), Ok)
+    }
+
     pub fn missing(&self, at: PathBuf) -> WeightsError {
         WeightsError::Missing { model: self.model, file: self.file, source_address: self.address, at }
     }
