@@ -13,6 +13,7 @@ pub mod diffusion;
 pub mod dit;
 pub mod files;
 pub mod initialise;
+pub mod musicgen;
 pub mod network;
 pub mod ops;
 pub mod panns;
