@@ -15,6 +15,7 @@ pub mod encodec;
 pub mod files;
 pub mod initialise;
 pub mod mert;
+pub mod musicgen;
 pub mod network;
 pub mod ops;
 pub mod panns;

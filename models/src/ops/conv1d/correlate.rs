@@ -296,13 +296,14 @@ fn sum_block<S: Simd, const ROWS: usize>(
                 }
             };
             let vectors = (positions - at).div_ceil(S::F32_LANES);
-            at += S::F32_LANES * match vectors {
-                1 => sum_strip::<S, ROWS, 1>(simd, terms, at, &bias, &mut store),
-                2 => sum_strip::<S, ROWS, 2>(simd, terms, at, &bias, &mut store),
-                // One row alone has registers to spare, and additions that would wait for each other.
-                ALONE.. if ROWS == 1 => sum_strip::<S, ROWS, ALONE>(simd, terms, at, &bias, &mut store),
-                _ => sum_strip::<S, ROWS, VECTORS>(simd, terms, at, &bias, &mut store),
-            };
+            at += S::F32_LANES
+                * match vectors {
+                    1 => sum_strip::<S, ROWS, 1>(simd, terms, at, &bias, &mut store),
+                    2 => sum_strip::<S, ROWS, 2>(simd, terms, at, &bias, &mut store),
+                    // One row alone has registers to spare, and additions that would wait for each other.
+                    ALONE.. if ROWS == 1 => sum_strip::<S, ROWS, ALONE>(simd, terms, at, &bias, &mut store),
+                    _ => sum_strip::<S, ROWS, VECTORS>(simd, terms, at, &bias, &mut store),
+                };
         }
     }
 }
