@@ -75,7 +75,7 @@ fn keep_best(weights: &mut [f64], count: usize) {
         return;
     }
     let mut sorted = weights.to_vec();
-    let (_, bound, _) = sorted.select_nth_unstable_by(count - 1, descending);
+    let (_, bound, _) = sorted.select_nth_unstable_by(count - 1, |a, b| descending(*a, *b));
     let bound = *bound;
     weights.iter_mut().filter(|weight| **weight < bound).for_each(|weight| *weight = 0.0);
 }
@@ -83,7 +83,7 @@ fn keep_best(weights: &mut [f64], count: usize) {
 /// Leaves the largest weights up to and with the one at which their sum goes beyond `share`.
 fn keep_most_likely(weights: &mut [f64], share: f64) {
     let mut order: Vec<usize> = (0..weights.len()).collect();
-    order.sort_by(|a, b| descending(&weights[*a], &weights[*b]));
+    order.sort_by(|a, b| descending(weights[*a], weights[*b]));
     let mut before = 0.0;
     for token in order {
         let weight = weights[token];
@@ -94,8 +94,8 @@ fn keep_most_likely(weights: &mut [f64], share: f64) {
     }
 }
 
-fn descending(a: &f64, b: &f64) -> Ordering {
-    b.total_cmp(a)
+fn descending(a: f64, b: f64) -> Ordering {
+    b.total_cmp(&a)
 }
 
 #[cfg(test)]

@@ -62,9 +62,10 @@ impl BlockKind {
             let known: Vec<&str> = named.map(|(_, names)| names[side]).collect();
             for name in found {
                 let published = AUTOENCODERS.contains(&&**name) || NAMES.iter().any(|(_, names)| names[side] == name);
-                let found = match published {
-                    true => format!("{name:?}, which diffusers' own {network} cannot be run with"),
-                    false => format!("{name:?}"),
+                let found = if published {
+                    format!("{name:?}, which diffusers' own {network} cannot be run with")
+                } else {
+                    format!("{name:?}")
                 };
                 check(field, known.contains(&&**name), found, known.join(" or "))?;
             }
