@@ -285,6 +285,7 @@ fn configurations_that_cannot_work_are_refused() {
         (EncodecConfig { hidden_size: 0, ..good() }, "hidden_size"),
         (EncodecConfig { num_filters: 1 << 40, ..good() }, "num_filters"),
         (EncodecConfig { kernel_size: 0, ..good() }, "kernel_size"),
+        (EncodecConfig { dilation_growth_rate: 8, num_residual_layers: 16, ..good() }, "dilation_growth_rate"),
         (EncodecConfig { compress: 33, ..good() }, "compress"),
         (EncodecConfig { codebook_size: 1000, ..good() }, "codebook_size"),
         (EncodecConfig { codebook_dim: Some(64), ..good() }, "codebook_dim"),
