@@ -36,8 +36,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         let start = Instant::now();
         match line?.as_str() {
             "encode" => {
-                let segments = network.encode(samples.clone(), config.num_quantizers());
-                segments.into_iter().for_each(|segment| drop(segment.codes.into_data()));
+                for segment in network.encode(samples.clone(), config.num_quantizers()) {
+                    drop(segment.codes.into_data());
+                }
             }
             "decode" => drop(network.decode_codes(codes.clone()).into_data()),
             other => return Err(format!("expected encode or decode, not {other:?}").into()),

@@ -13,7 +13,7 @@ use burn::tensor::activation::silu;
 use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{Device, Distribution, Tensor, module};
 use common::on_threads;
-use nocturne_models::ops::{self, AttentionOptions};
+use nocturne_models::ops::{self, AttentionOptions, Edge, LstmState};
 
 /// The quickest of so many alternating runs: what else the machine does only makes them slower.
 const ROUNDS: usize = 15;
@@ -98,6 +98,7 @@ fn guard_all() {
     };
     guard("anti-aliased snake", 4.0, [2, 64, 2048], &(), |(), x| snake(x, &filter), |(), x| snake(x, &longer));
     guard_transformer(&device);
+    guard_inference();
 
     guard(
         "attention",
@@ -112,6 +113,36 @@ fn guard_all() {
             attended.swap_dims(1, 2).reshape([1, 512, 256])
         },
     );
+}
+
+/// What has no gradient of its own: its plain form is that of tensors that are differentiated.
+fn guard_inference() {
+    let normal = |shape: [usize; 3]| Tensor::<3>::random(shape, Distribution::Normal(0.0, 1.0), &Device::flex());
+    let quickest = |work: &dyn Fn()| {
+        let seconds = (0..ROUNDS).map(|_| {
+            let start = Instant::now();
+            work();
+            start.elapsed().as_secs_f64()
+        });
+        seconds.fold(f64::INFINITY, f64::min)
+    };
+    let check = |name: &str, least: f64, ours: &dyn Fn(), plain: &dyn Fn()| {
+        let ratio = quickest(plain) / quickest(ours);
+        println!("{name:<32} {ratio:6.2} times as fast as its plain form, at least {least}");
+        assert!(ratio >= least, "{name}: {ratio:.2} times as fast as its plain form, expected at least {least}");
+    };
+
+    let input = normal([1, 64, 8192]);
+    let differentiated = input.clone().autodiff();
+    let elu = |input: &Tensor<3>| drop(ops::elu_extended(input.clone(), [1, 1], Edge::Mirror));
+    check("ELU between mirrors", 4.0, &|| elu(&input), &|| elu(&differentiated));
+
+    let (gates, weight) = (normal([16, 1, 2048]), normal([1, 2048, 512]).squeeze_dim::<2>(0) / 20.0);
+    let zeros = || Tensor::zeros([1, 512], &Device::flex());
+    let state = LstmState { hidden: zeros(), cell: zeros() };
+    let lstm = |gates: &Tensor<3>| drop(ops::lstm(gates.clone(), weight.clone(), state.clone()));
+    let differentiated = gates.clone().autodiff();
+    check("LSTM of 512 units", 1.2, &|| lstm(&gates), &|| lstm(&differentiated));
 }
 
 /// What stands around attention and linear layers, each eight times in a row.

@@ -231,6 +231,8 @@ impl NetworkConfig for EncodecConfig {
         for (field, size, least, most) in sizes.into_iter().chain(ratios) {
             check(field, (least..=most).contains(&size), size, format!("{least} to {most}"))?;
         }
+        let widest = self.dilation_growth_rate.saturating_pow(self.num_residual_layers.saturating_sub(1) as u32);
+        check("dilation_growth_rate", widest <= MOST, widest, format!("at most {MOST} in the last block of a stage"))?;
         let two = self.codebook_size.is_power_of_two();
         check("codebook_size", two, self.codebook_size, "a power of 2")?;
         let width = self.codebook_dim.unwrap_or(self.hidden_size);
