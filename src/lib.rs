@@ -12,6 +12,7 @@ pub mod interrupt;
 pub mod jobs;
 pub mod latents;
 pub mod memory;
+pub mod musicgen;
 pub mod npy;
 mod pickle;
 pub mod pipeline;

@@ -6,9 +6,10 @@ mod taps;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use burn::tensor::{Device, Int, Tensor};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 use nocturne_models::musicgen::{
-    Condition, Generation, GenerationError, MusicgenDecoderConfig, MusicgenForCausalLm, Sampling, generate,
+    Condition, Generation, GenerationError, MusicgenConfig, MusicgenDecoderConfig, MusicgenForCausalLm, Padding,
+    Sampling, generate,
 };
 use nocturne_models::network::{self, NetworkConfig};
 use nocturne_models::parameters;
@@ -217,6 +218,52 @@ impl burn::module::ModuleMapper for Broken {
     fn map_float<const D: usize>(&mut self, param: burn::module::Param<Tensor<D>>) -> burn::module::Param<Tensor<D>> {
         param.map(|tensor| tensor * f32::NAN)
     }
+}
+
+/// From token ids to audio, in one.
+#[test]
+fn the_whole_makes_the_audio_of_transformers() {
+    let (config, network) = network::open::<MusicgenConfig>(&fixture("whole"), &Device::flex()).unwrap();
+    let taps = Taps::open(&fixture("whole/taps.safetensors"), TOLERANCE);
+    let mask = taps.tensor::<2>("mask");
+    let encodings = network.text_encoder.forward(taps.tensor::<2>("ids").int(), Some(mask.clone()));
+    let condition = network.condition(encodings.clone(), &[6, 3], Padding::Hidden);
+    taps.compare("states", &condition.states);
+    let hidden = mask.equal_elem(0.0).float() * f32::MIN;
+    let found = condition.hidden.clone().unwrap().clamp_min(f32::MIN);
+    assert_eq!(host(&found), host(&hidden));
+    assert!(network.condition(encodings.clone(), &[6, 3], Padding::Attended).hidden.is_none());
+    // Nothing of an absent caption is left.
+    let absent = network.condition(encodings, &[6, 0], Padding::Hidden).states.narrow(0, 1, 1);
+    assert!(host(&absent).iter().all(|value| *value == 0.0));
+
+    let generation = Generation {
+        frames: 40,
+        prompts: &nothing(2, 4),
+        sampling: Sampling::GREEDY,
+        guidance_scale: 3.0,
+        seeds: &[0, 0],
+    };
+    let go_on = |_: usize, _: &[Vec<Vec<usize>>]| ControlFlow::Continue(());
+    let codes = generate(&network.decoder, &config.decoder, Some(&condition), &generation, go_on).unwrap();
+    let values: Vec<i32> = codes.iter().flatten().flatten().map(|code| *code as i32).collect();
+    let codes = Tensor::<3, Int>::from_data(TensorData::new(values, [2, 4, 40]), &Device::flex());
+    taps.compare("audio", &network.decode(codes));
+}
+
+#[test]
+fn parts_that_do_not_fit_each_other_are_refused() {
+    let (config, _) = network::open::<MusicgenConfig>(&fixture("whole"), &Device::flex()).unwrap();
+    let refused = |change: fn(&mut MusicgenConfig)| {
+        let mut config = config.clone();
+        change(&mut config);
+        config.validate().unwrap_err().field
+    };
+    assert_eq!(refused(|config| config.decoder.num_codebooks = 3), "decoder.num_codebooks");
+    assert_eq!(refused(|config| config.decoder.vocab_size = 64), "decoder.vocab_size");
+    assert_eq!(refused(|config| config.audio_encoder.audio_channels = 2), "audio_encoder.audio_channels");
+    assert_eq!(refused(|config| config.audio_encoder.chunk_length_s = Some(1.0)), "audio_encoder.chunk_length_s");
+    assert_eq!(refused(|config| config.model_type = "musicgen_melody".to_owned()), "model_type");
 }
 
 /// As transformers counts them, the projection of the condition left out.

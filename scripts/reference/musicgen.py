@@ -4,7 +4,8 @@
 
 `mono` and `stereo` are folders as transformers saves a decoder, with taps.safetensors: the outputs of every stage for codes and a
 padded batch of conditions, and the gradients of the loss; generated.safetensors: what `MusicgenForConditionalGeneration.generate`
-makes greedily, with guidance, from a prompt and from none. Needs torch and transformers; downloads nothing.
+makes greedily, with guidance, from a prompt and from none. `whole` is a folder of the whole model, with the audio that it makes of
+two captions. Needs torch and transformers; downloads nothing.
 """
 
 import sys
@@ -33,7 +34,8 @@ MASK = torch.tensor([[1, 1, 1, 1, 1, 1], [1, 1, 1, 0, 0, 0]])
 
 def network(sizes):
     decoder = MusicgenDecoderConfig(vocab_size=TOKENS, pad_token_id=TOKENS, bos_token_id=TOKENS, dropout=0.0, **sizes)
-    text = T5Config(vocab_size=40, d_model=16, d_kv=4, d_ff=16, num_layers=1, num_heads=2)
+    # As many tokens as the tokenizer of T5's fixtures has.
+    text = T5Config(vocab_size=140, d_model=16, d_kv=4, d_ff=16, num_layers=1, num_heads=2)
     # Four codebooks, whatever they sound like: only the codes are looked at.
     audio = EncodecConfig(
         sampling_rate=8000, upsampling_ratios=[5, 4, 2], num_filters=4, hidden_size=8, codebook_dim=8, codebook_size=TOKENS,
@@ -114,8 +116,30 @@ def generated(model, states, frames, prompt=None, scale=3.0):
     return found[0]
 
 
+def whole(folder):
+    torch.manual_seed(2)
+    sizes = dict(num_codebooks=4, audio_channels=1, num_hidden_layers=1, hidden_size=24, ffn_dim=40, num_attention_heads=2)
+    model = network(sizes)
+    with torch.no_grad():
+        # transformers leaves all entries of the codebooks at zero.
+        for layer in model.audio_encoder.quantizer.layers:
+            layer.codebook.embed.copy_(torch.randn_like(layer.codebook.embed))
+    model.save_pretrained(folder)
+    ids = torch.tensor([[5, 17, 90, 33, 8, 1], [60, 2, 1, 0, 0, 0]])
+    taps = {"ids": ids.float(), "mask": MASK.float()}
+    with torch.no_grad():
+        encoded = model.text_encoder(input_ids=ids, attention_mask=MASK).last_hidden_state
+        taps["states"] = model.enc_to_dec_proj(encoded) * MASK[..., None]
+        taps["audio"] = model.generate(
+            input_ids=ids, attention_mask=MASK, do_sample=False, guidance_scale=3.0, max_length=40 + DELAY + 1
+        )
+    save_file({name: tensor.contiguous() for name, tensor in taps.items()}, folder / "taps.safetensors")
+    (folder / "generation_config.json").unlink(missing_ok=True)
+
+
 def main():
     target = Path(sys.argv[1])
+    whole(target / "whole")
     for seed, (kind, sizes) in enumerate(KINDS.items()):
         torch.manual_seed(seed)
         model = network(sizes)

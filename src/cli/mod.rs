@@ -7,6 +7,7 @@ mod evaluate;
 mod failure;
 mod generate;
 mod global;
+mod musicgen;
 mod output;
 mod prepare;
 mod quickstart;
@@ -53,6 +54,8 @@ enum Command {
     Generate(Box<generate::Generate>),
     /// Turn mels into audio
     Vocode(vocode::Vocode),
+    /// Make music from captions with MusicGen
+    Musicgen(musicgen::Musicgen),
     /// Score music against other music
     Evaluate(Box<evaluate::Evaluate>),
     /// What devices, codecs and vocoders this machine has
@@ -78,6 +81,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Outcome {
         Command::Train(command) => command.run(&cli.global, &output),
         Command::Generate(command) => command.run(&cli.global, &output),
         Command::Vocode(command) => command.run(&cli.global, &output),
+        Command::Musicgen(command) => command.run(&cli.global, &output),
         Command::Evaluate(command) => command.run(&cli.global, &output),
         Command::Doctor(command) => command.run(&cli.global, &output),
     });

@@ -39,8 +39,18 @@ pub struct TextEncoder {
 impl TextEncoder {
     /// Opens a T5 folder. Longer texts are cut to `max_length` tokens: see [`T5Tokenizer::open`].
     pub fn open(folder: &Path, max_length: Option<usize>, device: &Device) -> Result<Self, TextError> {
-        let tokenizer = T5Tokenizer::open(folder, max_length)?;
         let (config, network) = network::open::<T5Config>(folder, device)?;
+        Self::of(folder, max_length, &config, network)
+    }
+
+    /// The same with a network that is open, and the tokenizer in `folder`.
+    pub fn of(
+        folder: &Path,
+        max_length: Option<usize>,
+        config: &T5Config,
+        network: T5Encoder,
+    ) -> Result<Self, TextError> {
+        let tokenizer = T5Tokenizer::open(folder, max_length)?;
         let (tokens, embeddings) = (tokenizer.vocab_size(), config.vocab_size);
         if tokens > embeddings {
             return Err(TextError::Vocabulary { tokens, embeddings });

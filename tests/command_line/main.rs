@@ -7,6 +7,7 @@ mod evaluate;
 mod generate;
 #[path = "../interpreter/mod.rs"]
 mod interpreter;
+mod musicgen;
 mod prepare;
 mod python;
 mod support;

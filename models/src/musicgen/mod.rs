@@ -1,8 +1,10 @@
-//! The language model of MusicGen: `MusicgenForCausalLM` of transformers, key for key, and audiocraft's generation with it.
+//! MusicGen: captions to codes to music. `MusicgenForConditionalGeneration` of transformers, key for key, and audiocraft's
+//! generation with it.
 //!
 //! Copet et al., "Simple and Controllable Music Generation" (2023). Every field is named as its key in a checkpoint.
 
 mod attention;
+mod conditional;
 mod config;
 mod delay;
 mod generate;
@@ -13,6 +15,7 @@ mod positions;
 mod sampling;
 
 pub use attention::Attention;
+pub use conditional::{Musicgen, MusicgenConfig, Padding};
 pub use config::MusicgenDecoderConfig;
 pub use delay::DelayPattern;
 pub use generate::{Condition, Generation, GenerationError, generate};

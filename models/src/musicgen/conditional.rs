@@ -1,0 +1,164 @@
+use burn::module::Module;
+use burn::nn::{Linear, LinearConfig};
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use serde::{Deserialize, Serialize};
+
+use super::{Condition, MusicgenDecoderConfig, MusicgenForCausalLm};
+use crate::checkpoint::{self, Checkpoint, CheckpointError};
+use crate::encodec::{Encodec, EncodecConfig, deinterleave};
+use crate::network::{ConfigError, NetworkConfig, check, one_of};
+use crate::ops::linear;
+use crate::t5::{T5Config, T5Encoder};
+
+/// `config.json` of a MusicGen folder: the configurations of its three networks.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct MusicgenConfig {
+    /// Always `musicgen`.
+    #[serde(default = "musicgen")]
+    pub model_type: String,
+    /// Of captions.
+    pub text_encoder: T5Config,
+    /// Of waveforms.
+    pub audio_encoder: EncodecConfig,
+    /// The language model.
+    pub decoder: MusicgenDecoderConfig,
+}
+
+fn musicgen() -> String {
+    "musicgen".to_owned()
+}
+
+/// The whole of MusicGen: `MusicgenForConditionalGeneration` of transformers, key for key.
+#[derive(Module, Debug)]
+pub struct Musicgen {
+    /// Encodes captions.
+    pub text_encoder: T5Encoder,
+    /// From waveforms to codes and back.
+    pub audio_encoder: Encodec,
+    /// Makes codes.
+    pub decoder: MusicgenForCausalLm,
+    /// From the captions' width to the language model's, where they differ.
+    pub enc_to_dec_proj: Option<Linear>,
+}
+
+/// What becomes of tokens that only fill a batch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Padding {
+    /// They are hidden, as in transformers: an item is the same alone and in company.
+    #[default]
+    Hidden,
+    /// They are attended to as zeros, as in audiocraft: an item depends on the longest caption of its batch.
+    Attended,
+}
+
+impl Musicgen {
+    /// What captions ask for; `lengths` are their tokens, 0 for an absent caption.
+    ///
+    /// # Shapes
+    ///
+    /// encodings `[batch, token, caption width]`, lengths `[batch]`
+    pub fn condition(&self, encodings: Tensor<3>, lengths: &[usize], padding: Padding) -> Condition {
+        let [batch, tokens, _] = encodings.dims();
+        let device = encodings.device();
+        let states = match &self.enc_to_dec_proj {
+            Some(layer) => linear(layer, encodings),
+            None => encodings,
+        };
+        let of_tokens = |inside: f32, outside: f32| {
+            let values = lengths.iter().flat_map(|length| (0..tokens).map(move |token| token < *length));
+            let values: Vec<f32> = values.map(|within| if within { inside } else { outside }).collect();
+            Tensor::<2>::from_data(TensorData::new(values, [batch, tokens]), &device)
+        };
+        // Behind the projection, whose bias is no part of an absent token.
+        let states = states * of_tokens(1.0, 0.0).unsqueeze_dim::<3>(2);
+        let filled = lengths.iter().any(|length| *length < tokens);
+        let hidden = (filled && padding == Padding::Hidden).then(|| of_tokens(0.0, f32::NEG_INFINITY));
+        Condition { states, hidden }
+    }
+
+    /// The music of codes.
+    ///
+    /// # Shapes
+    ///
+    /// `[batch, codebook, frame]` → `[batch, channel, sample]`
+    ///
+    /// # Panics
+    ///
+    /// If there are other codebooks than the model's, or a code that it has not.
+    pub fn decode(&self, codes: Tensor<3, Int>) -> Tensor<3> {
+        let [batch, codebooks, _] = codes.dims();
+        let of_one = self.audio_encoder.quantizer.layers.len();
+        if codebooks == of_one {
+            return self.audio_encoder.decode_codes(codes);
+        }
+        let samples = self.audio_encoder.decode_codes(deinterleave(codes));
+        let [.., count] = samples.dims();
+        samples.reshape([batch, codebooks / of_one, count])
+    }
+}
+
+/// The parts by the names that their keys begin with.
+const TEXT: &str = "text_encoder.";
+const AUDIO: &str = "audio_encoder.";
+const DECODER: &str = "decoder.";
+/// The captions' embedding, where it was saved untied.
+const UNTIED: &str = "text_encoder.encoder.embed_tokens.weight";
+
+impl NetworkConfig for MusicgenConfig {
+    type Network = Musicgen;
+
+    const WEIGHTS: &'static str = "model.safetensors";
+
+    fn validate(&self) -> Result<(), ConfigError> {
+        one_of("model_type", &self.model_type, &["musicgen"])?;
+        self.text_encoder.validate()?;
+        self.audio_encoder.validate()?;
+        self.decoder.validate()?;
+        let codec = &self.audio_encoder;
+        check(
+            "audio_encoder.audio_channels",
+            codec.audio_channels == 1,
+            codec.audio_channels,
+            "1: it hears one at a time",
+        )?;
+        let whole = codec.segments().is_none();
+        check("audio_encoder.chunk_length_s", whole, "a number", "null: waveforms are not cut")?;
+        let (found, books) = (self.decoder.num_codebooks, codec.num_quantizers() * self.decoder.audio_channels);
+        check("decoder.num_codebooks", found == books, found, format!("{books}, as audio_encoder has"))?;
+        let (found, size) = (self.decoder.vocab_size, codec.codebook_size);
+        check("decoder.vocab_size", found == size, found, format!("{size}, as audio_encoder.codebook_size"))
+    }
+
+    fn build(&self, device: &Device) -> Musicgen {
+        let (text, width) = (self.text_encoder.d_model, self.decoder.hidden_size);
+        Musicgen {
+            text_encoder: self.text_encoder.build(device),
+            audio_encoder: self.audio_encoder.build(device),
+            decoder: self.decoder.build(device),
+            enc_to_dec_proj: (text != width).then(|| LinearConfig::new(text, width).init(device)),
+        }
+    }
+
+    fn current_name(&self, published: &str) -> Option<String> {
+        let within = |part: &str, name: Option<String>| name.map(|name| format!("{part}{name}"));
+        if let Some(name) = published.strip_prefix(TEXT) {
+            within(TEXT, self.text_encoder.current_name(name))
+        } else if let Some(name) = published.strip_prefix(AUDIO) {
+            within(AUDIO, self.audio_encoder.current_name(name))
+        } else if let Some(name) = published.strip_prefix(DECODER) {
+            within(DECODER, self.decoder.current_name(name))
+        } else {
+            Some(published.to_owned())
+        }
+    }
+
+    fn load(&self, from: Checkpoint, device: &Device) -> Result<Musicgen, CheckpointError> {
+        let tied = from.shape("text_encoder.shared.weight").is_some();
+        let from = from.rename(|name| match name {
+            UNTIED if !tied => Some("text_encoder.shared.weight".to_owned()),
+            name => self.current_name(name),
+        })?;
+        checkpoint::load(self.build(device), &from.fold_weight_norm()?)
+    }
+}

@@ -1,0 +1,27 @@
+//! `nocturne musicgen`: captions to music.
+
+mod generate;
+
+use super::{Failure, Global, Outcome, Output};
+use clap::{Args, Subcommand};
+
+/// The command's flags.
+#[derive(Debug, Args)]
+pub struct Musicgen {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make music from captions
+    Generate(Box<generate::Generate>),
+}
+
+impl Musicgen {
+    pub(super) fn run(self, global: &Global, output: &Output) -> Result<Outcome, Failure> {
+        match self.command {
+            Command::Generate(command) => command.run(global, output),
+        }
+    }
+}

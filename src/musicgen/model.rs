@@ -1,0 +1,82 @@
+use std::path::Path;
+
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use nocturne_models::musicgen::{Condition, Musicgen, MusicgenConfig, Padding};
+use nocturne_models::network::{self, NetworkError};
+use nocturne_vocoder::audio::Audio;
+use thiserror::Error;
+
+use crate::encodings::{TextEncoder, TextError};
+
+/// Why a model's folder cannot be opened.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// Configuration or weights.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// The tokenizer, or what it has to do with the text encoder.
+    #[error(transparent)]
+    Text(#[from] TextError),
+}
+
+/// A MusicGen with its tokenizer.
+pub struct Model {
+    /// Its configuration.
+    pub config: MusicgenConfig,
+    /// Its networks.
+    pub network: Musicgen,
+    text: TextEncoder,
+    device: Device,
+}
+
+impl Model {
+    /// Opens a folder of transformers: `config.json`, weights, `tokenizer.json`.
+    pub fn open(folder: &Path, device: &Device) -> Result<Self, OpenError> {
+        let (config, network) = network::open::<MusicgenConfig>(folder, device)?;
+        let text = TextEncoder::of(folder, None, &config.text_encoder, network.text_encoder.clone())?;
+        Ok(Self { config, network, text, device: device.clone() })
+    }
+
+    /// Frames of so many seconds, at least one.
+    pub fn frames(&self, seconds: f64) -> usize {
+        ((seconds * self.config.audio_encoder.frame_rate() as f64).round() as usize).max(1)
+    }
+
+    /// What captions ask for, and which of them were cut. An empty caption asks for nothing, as in audiocraft.
+    pub(super) fn condition(&self, texts: &[&str], padding: Padding) -> Result<(Condition, Vec<bool>), TextError> {
+        let mut encodings = Vec::with_capacity(texts.len());
+        let mut cut = Vec::with_capacity(texts.len());
+        for text in texts {
+            let (encoding, truncated) = self.text.encode(text)?;
+            encodings.push(encoding);
+            cut.push(truncated);
+        }
+        let width = self.config.text_encoder.d_model;
+        let count = |values: usize| values / width;
+        let longest = encodings.iter().map(|encoding| count(encoding.values.len())).max().unwrap_or(0);
+        let mut values = Vec::with_capacity(texts.len() * longest * width);
+        for encoding in &encodings {
+            values.extend_from_slice(&encoding.values);
+            values.resize(values.len() + longest * width - encoding.values.len(), 0.0);
+        }
+        let lengths = texts.iter().zip(&encodings).map(
+            |(text, encoding)| {
+                if text.is_empty() { 0 } else { count(encoding.values.len()) }
+            },
+        );
+        let encodings = Tensor::from_data(TensorData::new(values, [texts.len(), longest, width]), &self.device);
+        Ok((self.network.condition(encodings, &lengths.collect::<Vec<_>>(), padding), cut))
+    }
+
+    /// The music of one item's codes.
+    pub(super) fn audio(&self, codes: &[Vec<usize>]) -> Audio {
+        let shape = [1, codes.len(), codes[0].len()];
+        let values: Vec<i32> = codes.iter().flatten().map(|code| *code as i32).collect();
+        let codes = Tensor::<3, Int>::from_data(TensorData::new(values, shape), &self.device);
+        let samples = self.network.decode(codes);
+        let [_, channels, count] = samples.dims();
+        let samples: Vec<f32> = samples.into_data().convert::<f32>().try_to_vec().unwrap_or_default();
+        let channels = samples.chunks_exact(count.max(1)).take(channels).map(<[f32]>::to_vec).collect();
+        Audio { sample_rate: self.config.audio_encoder.sampling_rate, channels }
+    }
+}
