@@ -35,6 +35,7 @@ pub use group_norm::{group_norm, group_norm_silu};
 pub use layer_norm::{layer_norm, modulated_layer_norm, rms_norm};
 pub use linear::linear;
 pub use rotary::rotary;
+pub use simd::vectorised;
 pub use snake::anti_aliased_snake;
 pub use swiglu::swiglu;
 

@@ -2,15 +2,24 @@
 //!
 //! Perraudin, Balazs and Søndergaard, "A fast Griffin-Lim algorithm" (WASPAA 2013), with the definition of
 //! `librosa.griffinlim`: centred frames over zero padding, momentum on the rebuilt spectrum.
+//!
+//! A spectrum less a part of the one before is the spectrum of a signal less that part of the signal before: the momentum is on
+//! the signal here, which is `2 * n_fft / hop_length` times smaller.
+
+mod pair;
+mod phase;
 
 use ndarray::ArrayView2;
+use nocturne_models::ops::vectorised;
 use nocturne_models::random::Random;
 use rayon::prelude::*;
 use realfft::num_complex::Complex;
 
-use crate::mel::{Stft, StftScratch};
+use crate::mel::Stft;
+use pair::{PairScratch, Pairs};
+use phase::on_circle;
 
-/// Frames that one task handles, with one scratch.
+/// Frames that one task handles, two by two.
 const FRAMES_PER_TASK: usize = 8;
 
 /// Samples of overlap-add that one task handles.
@@ -61,128 +70,140 @@ impl GriffinLim {
         let mut search = Search::new(stft, magnitude);
         search.begin(phase);
         for _ in 0..self.iterations {
-            search.overlap_add();
-            search.update(self.momentum / (1.0 + self.momentum));
+            search.overlap_add(self.momentum / (1.0 + self.momentum));
+            search.update();
         }
-        search.overlap_add();
+        search.overlap_add(0.0);
         search.finish()
     }
 }
 
-/// All memory of one reconstruction; iterations allocate nothing. Arrays of frames are frame after frame.
+/// All memory of one reconstruction; iterations allocate nothing.
 struct Search<'a> {
     stft: &'a Stft,
+    pairs: Pairs<'a>,
+    /// Frame after frame.
     magnitude: Vec<f32>,
-    /// The spectrum rebuilt in the last iteration, for the momentum.
-    previous: Vec<Complex<f32>>,
-    /// Inverted, windowed frames that wait for their overlap-add.
-    pieces: Vec<f32>,
-    /// The signal between two times `n_fft / 2` zeros.
+    /// For each task the sum of its inverted, windowed frames.
+    strips: Vec<f32>,
+    /// The signal that is transformed next, between two times `n_fft / 2` zeros.
     padded: Vec<f32>,
+    /// The signal of the last iteration, for the momentum.
+    previous: Vec<f32>,
     /// What each padded sample is multiplied by after overlap-add.
     gains: Vec<f32>,
-    tasks: Vec<StftScratch>,
+    tasks: Vec<PairScratch>,
 }
 
 impl<'a> Search<'a> {
     fn new(stft: &'a Stft, magnitude: ArrayView2<f32>) -> Self {
-        let (bins, frames) = magnitude.dim();
+        let frames = magnitude.ncols();
         let length = stft.n_fft() + (frames - 1) * stft.hop_length();
+        let tasks = frames.div_ceil(FRAMES_PER_TASK);
+        let pairs = Pairs::new(stft);
         Self {
             stft,
             magnitude: magnitude.t().iter().copied().collect(),
-            previous: vec![Complex::default(); bins * frames],
-            pieces: vec![0.0; stft.n_fft() * frames],
+            strips: vec![0.0; strip_length(stft) * tasks],
             padded: vec![0.0; length],
+            previous: vec![0.0; length],
             gains: overlap_gains(stft, frames),
-            tasks: vec![stft.scratch(); frames.div_ceil(FRAMES_PER_TASK)],
+            tasks: vec![pairs.scratch(); tasks],
+            pairs,
         }
     }
 
     /// Inverts the magnitudes with the first phases.
     fn begin(&mut self, phase: Phase) {
-        let Self { stft, magnitude, pieces, tasks, .. } = self;
-        let (bins, n_fft) = (stft.bins(), stft.n_fft());
-        tasks
-            .par_iter_mut()
-            .zip(pieces.par_chunks_mut(n_fft * FRAMES_PER_TASK))
-            .zip(magnitude.par_chunks(bins * FRAMES_PER_TASK))
-            .enumerate()
-            .for_each(|(task, ((scratch, pieces), magnitude))| {
-                let frames = pieces.chunks_exact_mut(n_fft).zip(magnitude.chunks_exact(bins));
-                for (index, (piece, magnitude)) in frames.enumerate() {
-                    match phase {
-                        Phase::Zero => {
-                            for (bin, value) in scratch.spectrum.iter_mut().zip(magnitude) {
-                                *bin = Complex::new(*value, 0.0);
-                            }
-                        }
-                        Phase::Random { seed } => {
-                            let frame = task * FRAMES_PER_TASK + index;
-                            let mut random = Random::new(seed, "griffin-lim phase", frame as u64);
-                            for (bin, value) in scratch.spectrum.iter_mut().zip(magnitude) {
-                                let angle = random.next_u32() as f32 * (std::f32::consts::TAU / 4_294_967_296.0);
-                                *bin = Complex::new(value * libm::cosf(angle), value * libm::sinf(angle));
-                            }
-                        }
-                    }
-                    invert(stft, scratch, piece);
-                }
-            });
+        let first_phases = |_: &Pairs, frame: usize, magnitude: [&[f32]; 2], scratch: &mut PairScratch| match phase {
+            Phase::Zero => Pairs::join(|bin| magnitude.map(|frame| Complex::new(frame[bin], 0.0)), scratch),
+            Phase::Random { seed } => {
+                let stream = |frame: usize| Random::new(seed, "griffin-lim phase", frame as u64);
+                let mut streams = [stream(frame), stream(frame + 1)];
+                let bins = |bin: usize| {
+                    let mut next = |index: usize| {
+                        let [cosine, sine] = on_circle(streams[index].next_u32());
+                        Complex::new(magnitude[index][bin] * cosine, magnitude[index][bin] * sine)
+                    };
+                    [next(0), next(1)]
+                };
+                Pairs::join(bins, scratch);
+            }
+        };
+        self.each_pair(first_phases);
     }
 
-    /// Adds the pieces up into the signal.
-    fn overlap_add(&mut self) {
-        let Self { stft, pieces, padded, gains, .. } = self;
-        let (n_fft, hop) = (stft.n_fft(), stft.hop_length());
+    /// Adds the strips up into a signal, and takes from it `momentum` times the one before.
+    fn overlap_add(&mut self, momentum: f32) {
+        let Self { stft, strips, padded, previous, gains, .. } = self;
+        let (n_fft, strip_length) = (stft.n_fft(), strip_length(stft));
         let (margin, length) = (n_fft / 2, padded.len());
-        padded[margin..length - (n_fft - margin)]
+        let within = margin..length - (n_fft - margin);
+        let step = FRAMES_PER_TASK * stft.hop_length();
+        padded[within.clone()]
             .par_chunks_mut(SAMPLES_PER_TASK)
-            .zip(gains[margin..length - (n_fft - margin)].par_chunks(SAMPLES_PER_TASK))
+            .zip(previous[within.clone()].par_chunks_mut(SAMPLES_PER_TASK))
+            .zip(gains[within].par_chunks(SAMPLES_PER_TASK))
             .enumerate()
-            .for_each(|(task, (signal, gains))| {
+            .for_each(|(task, ((signal, previous), gains))| {
                 signal.fill(0.0);
                 let start = margin + task * SAMPLES_PER_TASK;
                 let end = start + signal.len();
-                let first_frame = (start + 1).saturating_sub(n_fft).div_ceil(hop);
-                for (frame, piece) in pieces.chunks_exact(n_fft).enumerate().skip(first_frame) {
-                    let offset = frame * hop;
+                let first_strip = (start + 1).saturating_sub(strip_length).div_ceil(step);
+                for (index, strip) in strips.chunks_exact(strip_length).enumerate().skip(first_strip) {
+                    let offset = index * step;
                     if offset >= end {
                         break;
                     }
-                    let (from, to) = (offset.max(start), (offset + n_fft).min(end));
+                    let (from, to) = (offset.max(start), (offset + strip_length).min(end));
                     let sum = &mut signal[from - start..to - start];
-                    for (sample, addend) in sum.iter_mut().zip(&piece[from - offset..to - offset]) {
+                    for (sample, addend) in sum.iter_mut().zip(&strip[from - offset..to - offset]) {
                         *sample += addend;
                     }
                 }
-                for (sample, gain) in signal.iter_mut().zip(gains) {
-                    *sample *= gain;
-                }
+                vectorised(
+                    #[inline(always)]
+                    || {
+                        for ((sample, previous), gain) in signal.iter_mut().zip(previous).zip(gains) {
+                            let now = *sample * gain;
+                            *sample = now - momentum * *previous;
+                            *previous = now;
+                        }
+                    },
+                );
             });
     }
 
-    /// Transforms the signal, takes the phases of the rebuilt spectrum less `momentum` times the one before, and
-    /// inverts them with the wanted magnitudes.
-    fn update(&mut self, momentum: f32) {
-        let Self { stft, magnitude, previous, pieces, padded, tasks, .. } = self;
-        let (bins, n_fft, hop) = (stft.bins(), stft.n_fft(), stft.hop_length());
+    /// Transforms the signal, takes the phases of its spectrum, and inverts them with the wanted magnitudes.
+    fn update(&mut self) {
+        let (hop, n_fft) = (self.stft.hop_length(), self.stft.n_fft());
+        let padded = std::mem::take(&mut self.padded);
+        self.each_pair(|pairs, frame, magnitude, scratch| {
+            let at = |frame: usize| &padded[(frame * hop).min(padded.len() - n_fft)..][..n_fft];
+            pairs.forward([at(frame), at(frame + 1)], scratch);
+            Pairs::set_magnitudes(magnitude, scratch);
+        });
+        self.padded = padded;
+    }
+
+    /// Has `spectra(plans, frame, magnitudes, scratch)` put the spectra of every frame and the next into the scratch, and inverts
+    /// them. Beyond the last frame there is one whose inverse is dropped; it has the magnitudes of the last.
+    fn each_pair(&mut self, spectra: impl Fn(&Pairs, usize, [&[f32]; 2], &mut PairScratch) + Sync) {
+        let Self { stft, pairs, magnitude, strips, tasks, .. } = self;
+        let (bins, hop) = (stft.bins(), stft.hop_length());
         tasks
             .par_iter_mut()
-            .zip(pieces.par_chunks_mut(n_fft * FRAMES_PER_TASK))
-            .zip(previous.par_chunks_mut(bins * FRAMES_PER_TASK))
+            .zip(strips.par_chunks_mut(strip_length(stft)))
             .zip(magnitude.par_chunks(bins * FRAMES_PER_TASK))
             .enumerate()
-            .for_each(|(task, (((scratch, pieces), previous), magnitude))| {
-                let frames = pieces
-                    .chunks_exact_mut(n_fft)
-                    .zip(previous.chunks_exact_mut(bins))
-                    .zip(magnitude.chunks_exact(bins));
-                for (index, ((piece, previous), magnitude)) in frames.enumerate() {
-                    let start = (task * FRAMES_PER_TASK + index) * hop;
-                    stft.forward(&padded[start..start + n_fft], scratch);
-                    project(&mut scratch.spectrum, previous, magnitude, momentum);
-                    invert(stft, scratch, piece);
+            .for_each(|(task, ((scratch, strip), magnitude))| {
+                strip.fill(0.0);
+                for (pair, magnitude) in magnitude.chunks(2 * bins).enumerate() {
+                    let (first, second) = magnitude.split_at(bins);
+                    let both = [first, if second.is_empty() { first } else { second }];
+                    spectra(pairs, task * FRAMES_PER_TASK + 2 * pair, both, scratch);
+                    let offset = 2 * pair * hop;
+                    pairs.add_inverse(scratch, strip, offset, (!second.is_empty()).then_some(offset + hop));
                 }
             });
     }
@@ -196,22 +217,9 @@ impl<'a> Search<'a> {
     }
 }
 
-/// Gives `rebuilt` less `momentum` times `previous` the wanted magnitudes; `previous` becomes `rebuilt`.
-fn project(rebuilt: &mut [Complex<f32>], previous: &mut [Complex<f32>], magnitude: &[f32], momentum: f32) {
-    for ((bin, previous), wanted) in rebuilt.iter_mut().zip(previous).zip(magnitude) {
-        let (re, im) = (bin.re - momentum * previous.re, bin.im - momentum * previous.im);
-        *previous = *bin;
-        let scale = wanted / ((re * re + im * im).sqrt() + f32::MIN_POSITIVE);
-        *bin = Complex::new(re * scale, im * scale);
-    }
-}
-
-/// The windowed inverse of `scratch.spectrum`, still `n_fft` times too large.
-fn invert(stft: &Stft, scratch: &mut StftScratch, piece: &mut [f32]) {
-    stft.inverse(scratch, piece);
-    for (sample, weight) in piece.iter_mut().zip(stft.window()) {
-        *sample *= weight;
-    }
+/// Samples that the frames of a task cover.
+fn strip_length(stft: &Stft) -> usize {
+    stft.n_fft() + (FRAMES_PER_TASK - 1) * stft.hop_length()
 }
 
 /// One over `n_fft` and over the sum of squared windows at each padded sample; the latter left out where the sum is zero.
