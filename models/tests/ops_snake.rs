@@ -204,6 +204,17 @@ fn a_part_of_a_signal_has_the_same_bits() {
 }
 
 #[test]
+fn all_five_samples_to_each_side_are_heard() {
+    // The second item of two: filters without a tap that is nearly zero.
+    let inputs = Inputs::new([2, 1, 100], &Device::flex());
+    let louder = inputs.x.clone().slice([1..2, 0..1, 50..51]) + 1.0;
+    let other = Inputs { x: inputs.x.clone().slice_assign([1..2, 0..1, 50..51], louder), ..inputs.clone() };
+    let changed = values(inputs.run()).into_iter().zip(values(other.run())).enumerate();
+    let changed: Vec<usize> = changed.filter(|(_, (before, after))| before != after).map(|(at, _)| at).collect();
+    assert_eq!(changed, (145..=155).collect::<Vec<_>>());
+}
+
+#[test]
 fn the_number_of_threads_changes_no_bit() {
     for shape in CASES {
         let all = || Inputs::new(shape, &Device::flex().autodiff()).everything();

@@ -1,8 +1,9 @@
 //! `nocturne doctor`: what devices, codecs and vocoders this machine has.
 
 use super::{Failure, Global, Outcome, Output};
+use crate::hub;
 use crate::representation::{Representation, RepresentationConfig};
-use crate::vocoding::{cached, check_model_fit, described, hub};
+use crate::vocoding::{cached, check_model_fit, described};
 use clap::Args;
 use nocturne_models::device::devices;
 use nocturne_vocoder::audio;

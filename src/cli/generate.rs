@@ -47,7 +47,7 @@ pub struct Generate {
     /// From mels to audio
     #[arg(long, value_name = "NAME")]
     vocoder: Option<VocoderKind>,
-    /// BigVGAN's folder, or its name on the hub (from the cache); the one that the model's mels name if not given
+    /// BigVGAN's folder, or its name on the hub; the one that the model's mels name if not given
     #[arg(long, value_name = "DIR|NAME")]
     vocoder_checkpoint: Option<String>,
     /// Start from this float32 [N, channel, mel, frame] array instead of the seed's noise

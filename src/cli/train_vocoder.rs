@@ -9,7 +9,7 @@ use crate::jobs::{
     train_vocoder,
 };
 use crate::train::TrainError;
-use crate::vocoding::folder;
+use crate::vocoding::{CheckpointError, folder_to_train};
 use clap::Args;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -29,7 +29,7 @@ pub struct Vocoder {
     /// Go on from the newest checkpoint in `--output-dir`
     #[arg(long)]
     resume: bool,
-    /// Start with the weights and the configuration of a BigVGAN: its folder, or its name in the Hugging Face cache
+    /// Start with the weights and the configuration of a BigVGAN: its folder, or its name on the Hugging Face hub
     #[arg(long, value_name = "DIR|NAME", conflicts_with_all = ["resume", "bigvgan_model"])]
     from_pretrained: Option<String>,
     /// Start anew with this published configuration
@@ -160,10 +160,7 @@ impl Vocoder {
 }
 
 fn pretrained(name: &str) -> Result<PathBuf, Failure> {
-    folder(name).map_err(|error| match error.remedy() {
-        Some(remedy) => Failure::usage(error).remedy(remedy),
-        None => Failure::usage(error),
-    })
+    Ok(folder_to_train(name).map_err(CheckpointError::from)?)
 }
 
 fn failure(error: TrainVocoderError) -> Failure {

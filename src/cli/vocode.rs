@@ -3,10 +3,13 @@
 use super::output::counted;
 use super::{Failure, Global, Outcome, Output};
 use crate::config::{Experiment, write_resolved};
+use crate::hub::HubError;
 use crate::interrupt::stop_flag;
 use crate::pipeline::SamplingSettings;
 use crate::skipped::Skipped;
-use crate::vocoding::{self, InputError, VocodeError, Vocoder, VocoderError, VocoderKind, Vocoding, hub_name};
+use crate::vocoding::{
+    self, CheckpointError, InputError, VocodeError, Vocoder, VocoderError, VocoderKind, Vocoding, hub_name,
+};
 use burn::tensor::Device;
 use clap::Args;
 use nocturne_models::backbone::BackboneKind;
@@ -19,7 +22,7 @@ pub struct Vocode {
     /// Which vocoder
     #[arg(long, value_name = "NAME")]
     vocoder: Option<VocoderKind>,
-    /// BigVGAN's folder, or its name on the hub (from the cache); the one that the model's mels name if not given
+    /// BigVGAN's folder, or its name on the hub; the one that the model's mels name if not given
     #[arg(long, alias = "vocoder-checkpoint", value_name = "DIR|NAME")]
     checkpoint: Option<String>,
     /// A file of mels, or a folder of such files: what `generate` writes, or tensors that torch.save wrote
@@ -122,13 +125,32 @@ fn check_choice(settings: &SamplingSettings) -> Result<(), Failure> {
 
 impl From<VocoderError> for Failure {
     fn from(error: VocoderError) -> Self {
-        let remedy = match &error {
-            VocoderError::NoCheckpoint => Some("`--checkpoint` (in `generate`: `--vocoder-checkpoint`)".to_owned()),
-            VocoderError::Checkpoint(error) => error.remedy(),
-            VocoderError::Unfit(_) => Some("`nocturne doctor --model` lists the checkpoints that fit".to_owned()),
-        };
-        let damaged = matches!(&error, VocoderError::Checkpoint(vocoding::CheckpointError::Network(_)));
-        let failure = if damaged { Self::failed(error) } else { Self::usage(error) };
+        match error {
+            VocoderError::NoCheckpoint => {
+                Self::usage(error).remedy("`--checkpoint` (in `generate`: `--vocoder-checkpoint`)")
+            }
+            VocoderError::Checkpoint(error) => error.into(),
+            VocoderError::Unfit(_) => {
+                Self::usage(error).remedy("`nocturne doctor --model` lists the checkpoints that fit")
+            }
+        }
+    }
+}
+
+/// What is not there is a wrong argument; a network or a file that does not do what it should is a failed job.
+impl From<CheckpointError> for Failure {
+    fn from(error: CheckpointError) -> Self {
+        let remedy = error.remedy();
+        let usage = matches!(
+            &error,
+            CheckpointError::Hub(
+                HubError::NotFound { .. }
+                    | HubError::Offline { .. }
+                    | HubError::Refused { .. }
+                    | HubError::Missing { .. }
+            )
+        );
+        let failure = if usage { Self::usage(error) } else { Self::failed(error) };
         match remedy {
             Some(remedy) => failure.remedy(remedy),
             None => failure,

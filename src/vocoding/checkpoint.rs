@@ -1,6 +1,6 @@
 //! BigVGAN checkpoints by folder or by name.
 
-use super::hub;
+use crate::hub::{self, HubError, Wanted};
 use burn::tensor::Device;
 use nocturne_models::network::{NetworkConfig, NetworkError};
 use nocturne_vocoder::bigvgan::{BigVgan, BigVganConfig};
@@ -16,20 +16,18 @@ pub struct BigVganCheckpoint {
     pub vocoder: BigVgan,
 }
 
+/// What of a repository is needed to make audio.
+const GENERATOR: [Wanted; 2] = [&["config.json"], &["bigvgan_generator.safetensors", "bigvgan_generator.pt"]];
+
+/// What training goes on with besides.
+const JUDGES: Wanted = &["bigvgan_discriminator_optimizer.pt"];
+
 /// Why there is no BigVGAN.
 #[derive(Debug, Error)]
 pub enum CheckpointError {
-    /// Neither a folder nor in the cache.
-    #[error(
-        "`{name}` is neither a folder nor in the Hugging Face cache{}",
-        cache.as_ref().map_or_else(String::new, |cache| format!(" `{}`", cache.display()))
-    )]
-    NotFound {
-        /// What was looked for.
-        name: String,
-        /// The cache of this machine.
-        cache: Option<PathBuf>,
-    },
+    /// Neither a folder nor in the cache nor on the hub.
+    #[error(transparent)]
+    Hub(#[from] HubError),
     /// The folder cannot be used.
     #[error(transparent)]
     Network(#[from] NetworkError),
@@ -39,34 +37,32 @@ impl CheckpointError {
     /// How to get what was not found.
     pub fn remedy(&self) -> Option<String> {
         match self {
-            Self::NotFound { name, .. } if hub::is_name(name) => Some(format!(
-                "`hf download {name} config.json bigvgan_generator.pt` fetches it into the cache (pip install huggingface_hub)"
-            )),
-            Self::NotFound { .. } => {
+            Self::Hub(HubError::NotFound { .. }) => {
                 Some("a folder with config.json and bigvgan_generator.pt, or owner/name".to_owned())
             }
+            Self::Hub(error) => error.remedy(),
             Self::Network(_) => None,
         }
     }
 }
 
 impl BigVganCheckpoint {
-    /// Opens a folder, or a repository of the hub that is in the cache.
+    /// Opens a folder, or a repository of the hub.
     pub fn open(name: &str, device: &Device) -> Result<Self, CheckpointError> {
         let folder = folder(name)?;
         Ok(Self { name: name.to_owned(), vocoder: BigVgan::open(&folder, device)? })
     }
 }
 
-/// A folder itself, or that of a repository of the hub in the cache.
-pub fn folder(name: &str) -> Result<PathBuf, CheckpointError> {
-    let path = Path::new(name);
-    if path.is_dir() {
-        return Ok(path.to_owned());
-    }
-    let cache = hub::cache();
-    let found = cache.as_deref().filter(|_| hub::is_name(name)).and_then(|cache| hub::find(cache, name));
-    found.ok_or_else(|| CheckpointError::NotFound { name: name.to_owned(), cache })
+/// A folder itself, or that of a repository of the hub with a generator.
+pub fn folder(name: &str) -> Result<PathBuf, HubError> {
+    hub::resolve(name, &GENERATOR)
+}
+
+/// The same with the discriminators, where the hub has them and can be reached.
+pub fn folder_to_train(name: &str) -> Result<PathBuf, HubError> {
+    let [config, weights] = GENERATOR;
+    hub::resolve(name, &[config, weights, JUDGES]).or_else(|_| folder(name))
 }
 
 /// The generators in the cache, by name.
@@ -75,7 +71,7 @@ pub fn cached() -> Vec<(String, BigVganConfig)> {
     let read = |folder: &Path| {
         let config: BigVganConfig = serde_json::from_slice(&std::fs::read(folder.join("config.json")).ok()?).ok()?;
         config.validate().ok()?;
-        let weights = ["bigvgan_generator.safetensors", "bigvgan_generator.pt"];
+        let [_, weights] = GENERATOR;
         weights.iter().any(|file| folder.join(file).is_file()).then_some(config)
     };
     repositories.into_iter().filter_map(|(name, folder)| Some((name, read(&folder)?))).collect()

@@ -2,12 +2,11 @@
 
 mod checkpoint;
 mod fit;
-pub mod hub;
 mod input;
 mod job;
 mod vocoder;
 
-pub use checkpoint::{BigVganCheckpoint, CheckpointError, cached, folder, hub_name};
+pub use checkpoint::{BigVganCheckpoint, CheckpointError, cached, folder_to_train, hub_name};
 pub use fit::{Unfit, check_fit, check_model_fit, described};
 pub use input::InputError;
 pub use job::{VocodeError, Vocoded, Vocoding, vocode};

@@ -6,6 +6,8 @@ use nocturne_models::random::Random;
 use nocturne_vocoder::audio::Audio;
 use nocturne_vocoder::bigvgan::BigVganConfig;
 use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -266,6 +268,59 @@ fn generating_with_a_vocoder_is_vocoding_what_was_generated() {
     refused.ends_with(2).complains(&["decibel pictures"]);
     run(folder.path(), &flags).ends_with(2).complains(&["BigVGAN needs a checkpoint"]);
     assert!(!folder.path().join("g").exists());
+}
+
+/// Serves a folder as the hub would, for the rest of the test.
+fn serve(folder: PathBuf) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut lines = BufReader::new(&stream).lines().map_while(Result::ok).take_while(|line| !line.is_empty());
+            let request = lines.next().unwrap_or_default();
+            lines.for_each(drop);
+            let name = request.split(['/', ' ']).rev().nth(2).unwrap_or_default().to_owned();
+            let (status, body) = match fs::read(folder.join(&name)) {
+                Ok(body) => ("200 OK", body),
+                Err(_) => ("404 Not Found", Vec::new()),
+            };
+            let length = body.len();
+            let headers = format!("X-Repo-Commit: c0ffee\r\nETag: \"{length}\"\r\nContent-Length: {length}\r\n");
+            let head = format!("HTTP/1.1 {status}\r\nConnection: close\r\n{headers}\r\n");
+            let body = if request.starts_with("HEAD") { &[][..] } else { &body };
+            let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body));
+        }
+    });
+    endpoint
+}
+
+#[test]
+fn a_checkpoint_by_name_comes_from_the_hub_once() {
+    let folder = with_mels();
+    let name = format!("nvidia/{NAME}");
+    let flags = ["vocode", "--input", "one.npy", "--output-dir", "out", "--vocoder", "bigvgan", "--checkpoint", &name];
+    let with = |endpoint: &str, offline: &str| {
+        let mut command = nocturne(folder.path(), &flags);
+        command.env_remove("HF_HUB_CACHE").env("HF_HOME", folder.path().join("home")).env("NO_PROXY", "127.0.0.1");
+        let output = command.env("HF_ENDPOINT", endpoint).env("HF_HUB_OFFLINE", offline).output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        Run { code: output.status.code().unwrap_or(-1), stdout: text(output.stdout), stderr: text(output.stderr) }
+    };
+    let nobody = format!("http://{}", TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap());
+    with(&nobody, "0").ends_with(1).complains(&[&name, &nobody, "cannot be reached", "hf download"]);
+    with(&nobody, "1").ends_with(2).complains(&[&name, "HF_HUB_OFFLINE", "hf download"]);
+    let endpoint = serve(folder.path().join("bigvgan"));
+    with(&endpoint, "0").ends_with(0).complains(&[
+        "downloading config.json (",
+        "bigvgan_generator.safetensors (",
+        "kB",
+    ]);
+    let heard = fs::read(folder.path().join("out/one.wav")).unwrap();
+    assert!(folder.path().join(format!("home/hub/models--nvidia--{NAME}/snapshots/c0ffee/config.json")).is_file());
+    fs::remove_dir_all(folder.path().join("out")).unwrap();
+    // From the cache, with nobody to ask.
+    with(&nobody, "0").ends_with(0);
+    assert!(fs::read(folder.path().join("out/one.wav")).unwrap() == heard);
 }
 
 #[test]

@@ -39,6 +39,7 @@ pub use layer_norm::{layer_norm, modulated_layer_norm, rms_norm};
 pub use linear::linear;
 pub use lstm::{LstmState, lstm};
 pub use rotary::rotary;
+pub use simd::vectorised;
 pub use snake::anti_aliased_snake;
 pub use swiglu::swiglu;
 

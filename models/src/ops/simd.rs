@@ -12,7 +12,7 @@ pub(super) const BLOCK: usize = 4096;
 /// Runs `work`, and what is inlined into it, with the best instructions of this processor. Only a closure that says
 /// `#[inline(always)]` is inlined for certain; one that is not calls a function for each `mul_add`.
 #[inline]
-pub(super) fn vectorised<R>(work: impl FnOnce() -> R) -> R {
+pub fn vectorised<R>(work: impl FnOnce() -> R) -> R {
     pulp::Arch::new().dispatch(work)
 }
 

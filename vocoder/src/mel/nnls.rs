@@ -1,10 +1,12 @@
 use ndarray::{Array2, ArrayView2, ShapeBuilder};
+use nocturne_models::ops::vectorised;
 use rayon::prelude::*;
 
 use super::MelFilterbank;
 
-/// Frames that are solved together, one in each lane of a vector register.
-const LANES: usize = 8;
+/// Frames that are solved together, one in each lane of vector registers: a bin waits for the one before, so that the time of a
+/// sweep hardly grows with its lanes.
+const LANES: usize = 32;
 
 /// Sweeps over all bins, if they do not converge earlier.
 const MAX_SWEEPS: usize = 200;
@@ -87,7 +89,10 @@ impl MelInversion {
                     lanes[lane] = *value;
                 }
             }
-            let solution = self.descend(&mut target);
+            let solution = vectorised(
+                #[inline(always)]
+                || self.descend(&mut target),
+            );
             for (lane, frame) in spectrum.chunks_exact_mut(bins).enumerate() {
                 for (value, lanes) in frame.iter_mut().zip(&solution) {
                     *value = lanes[lane];
@@ -97,6 +102,7 @@ impl MelInversion {
         Array2::from_shape_vec((bins, frames).f(), spectrum).expect("one value a bin and frame")
     }
 
+    #[inline(always)]
     fn descend(&self, target: &mut [[f32; LANES]]) -> Vec<[f32; LANES]> {
         // Each frame is solved relative to its loudest band, so that squares neither overflow nor underflow.
         let mut scales = [0.0_f32; LANES];
@@ -144,6 +150,7 @@ impl MelInversion {
     }
 
     /// Moves each bin in turn to its best value. Gives how much that lowered the squared error of each lane.
+    #[inline(always)]
     fn sweep(&self, solution: &mut [[f32; LANES]], residual: &mut [[f32; LANES]]) -> [f32; LANES] {
         let mut gains = [0.0; LANES];
         for (bin, x) in self.bins.iter().zip(solution) {
@@ -167,6 +174,7 @@ impl MelInversion {
     }
 
     /// The positive part of Aᵀ (A Aᵀ)⁻¹ B.
+    #[inline(always)]
     fn start(&self, target: &[[f32; LANES]]) -> Vec<[f32; LANES]> {
         let mut dual: Vec<[f64; LANES]> = target.iter().map(|lanes| lanes.map(f64::from)).collect();
         for band in 1..self.bands {

@@ -22,8 +22,8 @@ type Filters = [[f32; TAPS]; 2];
 
 /// Doubles the rate of `x`, applies the snake x + sin²(`alpha` · x) / (`beta` + 1e-9), and halves the rate again (Lee et al.,
 /// "`BigVGAN`: a universal neural vocoder with large-scale training", 2023), with gradients for all but the filters. At
-/// either rate, the first and the last sample are repeated beyond the ends. A result depends on nothing but the six samples to
-/// each side of it, to the last bit.
+/// either rate, the first and the last sample are repeated beyond the ends. A result depends on nothing but its own sample and
+/// the five to each side of it, to the last bit.
 ///
 /// # Shapes
 ///
