@@ -147,7 +147,7 @@ fn greedy_tokens_are_those_of_transformers() {
                 ControlFlow::Continue(())
             });
             assert_eq!(found.unwrap(), expected, "{kind}: {name}");
-            assert_eq!(told, Vec::from_iter(prompts[0][0].len()..frames), "{kind}: {name}");
+            assert_eq!(told, (prompts[0][0].len()..frames).collect::<Vec<_>>(), "{kind}: {name}");
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::dataset::DatasetError;
 use crate::evaluate::EvaluateError;
+use crate::hub::HubError;
 use crate::pipeline::ModelFolderError;
 use std::error::Error;
 use std::io::ErrorKind;
@@ -130,6 +131,22 @@ impl From<EvaluateError> for Failure {
             | EvaluateError::Statistics { .. }
             | EvaluateError::Infinity { .. } => Self::usage(error),
             error => Self::failed(error),
+        }
+    }
+}
+
+/// What is not there is a wrong argument; a network or a file that does not do what it should is a failed job.
+impl From<HubError> for Failure {
+    fn from(error: HubError) -> Self {
+        let remedy = error.remedy();
+        let usage = matches!(
+            error,
+            HubError::NotFound { .. } | HubError::Offline { .. } | HubError::Refused { .. } | HubError::Missing { .. }
+        );
+        let failure = if usage { Self::usage(error) } else { Self::failed(error) };
+        match remedy {
+            Some(remedy) => failure.remedy(remedy),
+            None => failure,
         }
     }
 }

@@ -3,7 +3,6 @@
 use super::output::counted;
 use super::{Failure, Global, Outcome, Output};
 use crate::config::{Experiment, write_resolved};
-use crate::hub::HubError;
 use crate::interrupt::stop_flag;
 use crate::pipeline::SamplingSettings;
 use crate::skipped::Skipped;
@@ -137,20 +136,13 @@ impl From<VocoderError> for Failure {
     }
 }
 
-/// What is not there is a wrong argument; a network or a file that does not do what it should is a failed job.
 impl From<CheckpointError> for Failure {
     fn from(error: CheckpointError) -> Self {
         let remedy = error.remedy();
-        let usage = matches!(
-            &error,
-            CheckpointError::Hub(
-                HubError::NotFound { .. }
-                    | HubError::Offline { .. }
-                    | HubError::Refused { .. }
-                    | HubError::Missing { .. }
-            )
-        );
-        let failure = if usage { Self::usage(error) } else { Self::failed(error) };
+        let failure = match error {
+            CheckpointError::Hub(error) => error.into(),
+            error @ CheckpointError::Network(_) => Self::failed(error),
+        };
         match remedy {
             Some(remedy) => failure.remedy(remedy),
             None => failure,

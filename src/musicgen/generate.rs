@@ -174,8 +174,8 @@ pub fn generate(job: &Job, mut on_progress: impl FnMut(f64, f64)) -> Result<Gene
                 lines.insert(*index, job.line(*index, &names[*index]));
             }
         }
-        let text: String = lines.values().map(|line| format!("{line}\n")).collect();
-        write_atomic(&manifest, text.as_bytes()).map_err(write(&manifest))?;
+        let text: Vec<String> = lines.values().map(Value::to_string).chain([String::new()]).collect();
+        write_atomic(&manifest, text.join("\n").as_bytes()).map_err(write(&manifest))?;
         if job.stop.load(Ordering::Relaxed) {
             generated.interrupted = true;
             break;

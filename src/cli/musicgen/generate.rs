@@ -5,6 +5,7 @@ use crate::cli::values::finite;
 use crate::cli::{Failure, Global, Outcome, Output};
 use crate::config::{Layers, write_resolved};
 use crate::encodings::captions;
+use crate::hub::{self, Wanted};
 use crate::interrupt::stop_flag;
 use crate::musicgen::{self, GenerateError, Job, Model, MusicgenExperiment, Prompt, Strategy};
 use clap::Args;
@@ -15,9 +16,9 @@ use std::path::PathBuf;
 #[derive(Debug, Args)]
 #[command(group(clap::ArgGroup::new("captions").required(true).args(["prompts", "prompt"])))]
 pub struct Generate {
-    /// The model folder: config.json, weights, tokenizer.json
-    #[arg(long, value_name = "DIR")]
-    model: PathBuf,
+    /// The model folder, or its name on the hub: config.json, weights, tokenizer.json
+    #[arg(long, value_name = "DIR|NAME")]
+    model: String,
     /// Captions by the names of their files: {"<id>.mp3": caption}, or columns such as id or ytid, and caption
     #[arg(long, value_name = "FILE.json|csv|parquet")]
     prompts: Option<PathBuf>,
@@ -59,6 +60,9 @@ pub struct Generate {
     save_codes: bool,
 }
 
+/// What a repository is to have.
+const FILES: [Wanted; 3] = [&["config.json"], &["model.safetensors", "pytorch_model.bin"], &["tokenizer.json"]];
+
 impl Generate {
     pub(super) fn run(self, global: &Global, output: &Output) -> Result<Outcome, Failure> {
         let layers = global
@@ -75,18 +79,10 @@ impl Generate {
             .flag("sampling.batch_size", self.batch_size);
         let experiment = layers.resolve(&MusicgenExperiment::default()).map_err(Failure::usage)?;
         experiment.sampling.validate().map_err(Failure::usage)?;
-        let prompts: Vec<Prompt> = match &self.prompts {
-            Some(file) => {
-                let captions = captions::read(file).map_err(Failure::usage)?;
-                captions.into_iter().map(|(id, text)| Prompt { id, text }).collect()
-            }
-            None => {
-                let numbered = self.prompt.iter().enumerate();
-                numbered.map(|(index, text)| Prompt { id: format!("{index:06}"), text: text.clone() }).collect()
-            }
-        };
+        let prompts = self.captions()?;
         let device = global.open_device()?;
-        let model = Model::open(&self.model, &device).map_err(Failure::usage)?;
+        let folder = hub::resolve(&self.model, &FILES)?;
+        let model = Model::open(&folder, &device).map_err(Failure::usage)?;
         let job = Job {
             model: &model,
             prompts: &prompts,
@@ -132,5 +128,16 @@ impl Generate {
         );
         output.result(&object, &sentence);
         Ok(if generated.interrupted { Outcome::Interrupted } else { Outcome::Done })
+    }
+
+    fn captions(&self) -> Result<Vec<Prompt>, Failure> {
+        let Some(file) = &self.prompts else {
+            let numbered = self.prompt.iter().enumerate();
+            return Ok(numbered
+                .map(|(index, text)| Prompt { id: format!("{index:06}"), text: text.clone() })
+                .collect());
+        };
+        let captions = captions::read(file).map_err(Failure::usage)?;
+        Ok(captions.into_iter().map(|(id, text)| Prompt { id, text }).collect())
     }
 }
