@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 mod arguments;
+mod embedders;
 mod encode;
 mod evaluate;
 mod generate;
@@ -9,6 +10,7 @@ mod generate;
 mod interpreter;
 mod prepare;
 mod python;
+mod scores;
 mod support;
 mod train;
 mod train_vae;
