@@ -19,6 +19,7 @@ pub mod progress;
 pub mod quickstart;
 pub mod report;
 pub mod representation;
+pub mod skipped;
 pub mod synth;
 pub mod train;
 pub mod vocoding;

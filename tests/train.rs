@@ -31,7 +31,7 @@ fn config(train: TrainSettings) -> TrainConfig {
             down_block_types: vec!["DownBlock2D".into(), "AttnDownBlock2D".into()],
             up_block_types: blocks("UpBlock2D"),
             layers_per_block: 1,
-            norm_num_groups: 4,
+            norm_num_groups: Some(4),
             ..UNet2DConfig::default()
         }),
         train,

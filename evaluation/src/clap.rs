@@ -29,8 +29,6 @@ const WINDOW: usize = 480_000;
 const STEP: usize = 48_000;
 /// The largest of 16 bits.
 const FULL_SCALE: f32 = 32_767.0;
-/// Beside transformers' weights.
-const PREPROCESSOR: &str = "preprocessor_config.json";
 /// Windows that go through the network together.
 const BATCH: usize = 8;
 
@@ -102,27 +100,13 @@ impl Training {
         }
     }
 
-    /// The weights, and what transformers says of them.
-    pub(crate) fn files(self, weights: &Path) -> Result<Vec<PathBuf>, WeightsError> {
-        let path = self.find(weights)?;
-        let mut files = vec![Checkpoint::open(&path)?.path().to_owned()];
-        files.extend(
-            ["config.json", PREPROCESSOR].map(|name| path.join(name)).into_iter().filter(|file| file.is_file()),
-        );
-        Ok(files)
-    }
-
     pub(crate) fn find(self, weights: &Path) -> Result<PathBuf, WeightsError> {
-        // Either the folder is transformers', or such a folder of the embedder's name is in it.
-        let folders = [weights.to_owned(), weights.join(self.name())];
-        if let Some(folder) = folders.into_iter().find(|folder| folder.join("config.json").is_file()) {
-            return Ok(folder);
-        }
         let file = match self {
             Self::Audio => "630k-audioset-best.pt",
             Self::Music => "music_audioset_epoch_15_esc_90.14.pt",
         };
-        Published { model: self.name(), file, address: "https://huggingface.co/lukewys/laion_clap" }.find(weights)
+        Published { model: self.name(), file, address: "https://huggingface.co/lukewys/laion_clap" }
+            .find_or_folder(weights)
     }
 }
 
@@ -201,7 +185,7 @@ fn window_mel(front_end: &FrontEnd, samples: &[f32]) -> Vec<f32> {
 
 /// LAION's files without fusion, and transformers' that say `rand_trunc`, have one kind of filters; `fusion` the other.
 fn filters_of(path: &Path) -> Result<Filters, WeightsError> {
-    let file = path.join(PREPROCESSOR);
+    let file = path.join("preprocessor_config.json");
     if !file.is_file() {
         return Ok(Filters::Slaney);
     }

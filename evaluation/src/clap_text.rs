@@ -9,7 +9,7 @@ use nocturne_models::t5::TokenizerError;
 
 use crate::batches::values;
 use crate::clap::Training;
-use crate::weights::{Published, WeightsError};
+use crate::weights::{Published, WeightsError, files_of};
 
 /// Captions that go through the network together.
 const BATCH: usize = 32;
@@ -45,8 +45,9 @@ impl ClapCaptions {
     ///
     /// If a file is absent (the message then says where it is published).
     pub fn files(training: Training, weights: &Path) -> Result<Vec<PathBuf>, WeightsError> {
-        let mut files = training.files(weights)?;
-        files.push(tokenizer(&training.find(weights)?)?);
+        let path = training.find(weights)?;
+        let mut files = files_of(&path)?;
+        files.push(tokenizer(&path)?);
         Ok(files)
     }
 

@@ -8,9 +8,12 @@ use nocturne_vocoder::audio::Audio;
 
 use crate::WeightsError;
 use crate::clap::{Clap, Training, Windows};
+use crate::encodec::{Encodec, Variant};
+use crate::mert::{self, Mert};
 use crate::panns::{Logits, Panns, Rate, Segments};
 use crate::pooled_mel::PooledMel;
 use crate::vggish::{Profile, Vggish};
+use crate::weights::files_of;
 
 /// A way to hear sounds as vectors; made once, used for all clips of a set, from any thread.
 pub trait Embedder: Send + Sync {
@@ -50,7 +53,7 @@ pub trait Embedder: Send + Sync {
 /// Every embedder that sets are compared under by its name, in the order of what it needs. [`open`] also knows what scores
 /// are made of: `clap-laion-audio-clip` and `clap-laion-music-clip`, one vector a clip ([`Windows::OfClip`]), and the names of
 /// [`Logits`].
-pub const NAMES: [&str; 7] = [
+pub const NAMES: [&str; 22] = [
     "pooled-mel",
     "vggish",
     "vggish-google",
@@ -58,6 +61,21 @@ pub const NAMES: [&str; 7] = [
     "panns-cnn14-32k",
     "clap-laion-audio",
     "clap-laion-music",
+    "encodec-emb",
+    "encodec-emb-48k",
+    "encodec-emb-32k",
+    "MERT-v1-95M",
+    "MERT-v1-95M-1",
+    "MERT-v1-95M-2",
+    "MERT-v1-95M-3",
+    "MERT-v1-95M-4",
+    "MERT-v1-95M-5",
+    "MERT-v1-95M-6",
+    "MERT-v1-95M-7",
+    "MERT-v1-95M-8",
+    "MERT-v1-95M-9",
+    "MERT-v1-95M-10",
+    "MERT-v1-95M-11",
 ];
 
 /// Opens an embedder by its name. `weights` is a folder of published files, or the embedder's own file.
@@ -72,6 +90,8 @@ pub fn open(name: &str, weights: &Path, device: &Device) -> Result<Box<dyn Embed
         Kind::Panns(rate) => Box::new(Panns::open(rate, weights, device)?),
         Kind::Logits(rate, segments) => Box::new(Logits::new(Panns::open(rate, weights, device)?, segments)),
         Kind::Clap(training, windows) => Box::new(Clap::open(training, windows, weights, device)?),
+        Kind::Encodec(variant) => Box::new(Encodec::open(variant, weights, device)?),
+        Kind::Mert(layer) => Box::new(Mert::open(layer, weights, device)?),
     })
 }
 
@@ -86,7 +106,9 @@ pub fn files(name: &str, weights: &Path) -> Result<Vec<PathBuf>, WeightsError> {
         Kind::PooledMel => Ok(Vec::new()),
         Kind::Vggish(profile) => Ok(vec![profile.find(weights)?]),
         Kind::Panns(rate) | Kind::Logits(rate, _) => Ok(vec![rate.find(weights)?]),
-        Kind::Clap(training, _) => training.files(weights),
+        Kind::Clap(training, _) => files_of(&training.find(weights)?),
+        Kind::Encodec(variant) => files_of(&variant.find(weights)?),
+        Kind::Mert(layer) => files_of(&mert::find(layer, weights)?),
     }
 }
 
@@ -97,12 +119,18 @@ enum Kind {
     Panns(Rate),
     Logits(Rate, Segments),
     Clap(Training, Windows),
+    Encodec(Variant),
+    /// Up to a layer.
+    Mert(usize),
 }
 
 impl Kind {
     fn of(name: &str) -> Result<Self, WeightsError> {
         if let Some((rate, segments)) = Logits::named(name) {
             return Ok(Self::Logits(rate, segments));
+        }
+        if let Some(layer) = mert::layer_of(name) {
+            return Ok(Self::Mert(layer));
         }
         Ok(match name {
             "pooled-mel" => Self::PooledMel,
@@ -114,6 +142,9 @@ impl Kind {
             "clap-laion-music" => Self::Clap(Training::Music, Windows::EverySecond),
             "clap-laion-audio-clip" => Self::Clap(Training::Audio, Windows::OfClip),
             "clap-laion-music-clip" => Self::Clap(Training::Music, Windows::OfClip),
+            "encodec-emb" => Self::Encodec(Variant::Khz24),
+            "encodec-emb-48k" => Self::Encodec(Variant::Khz48),
+            "encodec-emb-32k" => Self::Encodec(Variant::Khz32),
             _ => return Err(WeightsError::Unknown { found: name.to_owned(), expected: NAMES.join(", ") }),
         })
     }

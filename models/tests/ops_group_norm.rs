@@ -8,7 +8,7 @@ use burn::nn::{GroupNorm, GroupNormConfig};
 use burn::tensor::activation::silu;
 use burn::tensor::{Device, Tensor};
 use common::{assert_close, normal, on_threads, values};
-use nocturne_models::ops::{group_norm, group_norm_silu};
+use nocturne_models::ops::{group_norm, group_norm_plain, group_norm_silu};
 
 /// Groups, and the input's shape.
 const CASES: [(usize, [usize; 4]); 8] = [
@@ -119,5 +119,22 @@ fn the_number_of_threads_changes_no_bit() {
     for case in CASES {
         let one = on_threads(1, || everything(case, group_norm_silu));
         assert_eq!(one, on_threads(3, || everything(case, group_norm_silu)));
+    }
+}
+
+/// A scale of one and a shift of zero.
+#[test]
+fn without_parameters_nothing_is_scaled() {
+    for (groups, shape) in CASES {
+        let device = Device::flex().autodiff();
+        let layer = GroupNormConfig::new(groups, shape[1]).with_epsilon(1e-5).init(&device);
+        let outcomes = [true, false].map(|plain| {
+            let input = normal(shape, "input", &device).require_grad();
+            let output =
+                if plain { group_norm_plain(input.clone(), groups, 1e-5) } else { group_norm(&layer, input.clone()) };
+            let mut gradients = (output.clone() * normal(shape, "weight", &device)).sum().backward();
+            [values(output), values(input.grad_remove(&mut gradients).unwrap())]
+        });
+        assert_eq!(outcomes[0], outcomes[1], "{groups} groups of {shape:?}");
     }
 }

@@ -90,7 +90,7 @@ fn unet(layers_per_block: usize) -> BackboneConfig {
         down_block_types: vec!["AttnDownBlock2D".to_owned()],
         up_block_types: vec!["AttnUpBlock2D".to_owned()],
         layers_per_block,
-        norm_num_groups: 4,
+        norm_num_groups: Some(4),
         ..UNet2DConfig::default()
     })
 }

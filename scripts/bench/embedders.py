@@ -1,9 +1,10 @@
-"""Embedders beside PyTorch (eager, float32, CPU), from samples to vectors: VGGish and CLAP's audio branch of published sizes.
+"""Embedders beside PyTorch (eager, float32, CPU), from samples to vectors: VGGish, CLAP's audio branch, EnCodec's encoder and
+MERT, of published sizes.
 
-    python scripts/bench/embedders.py [--quick]
+    python scripts/bench/embedders.py [--quick] [--only NAME]
 
-Takes about three minutes on two quiet cores. Both sides have the same random weights, in the published files' layout, and
-hear the same noise of ten seconds, VGGish of sixty, at the network's own rate: nothing is resampled. What they make of it is
+Takes about four minutes on two quiet cores. Both sides have the same random weights, in the published files' layout, and
+hear the same noise of ten seconds (VGGish of sixty, EnCodec and MERT of thirty), at the network's own rate: nothing is resampled. What they make of it is
 compared before anything is timed. The reference's front ends are NumPy's and librosa's, its windows go through the network
 eight at a time.
 """
@@ -15,20 +16,26 @@ from pathlib import Path
 import side_by_side as bench
 
 BATCH = 8
-# Name, seconds of sound, width of the first stage and blocks of each, where it is CLAP.
+# Seconds of sound, its rate; of CLAP the width of the first stage and the blocks of each.
 TASKS = {
-    "vggish": (60, None),
-    "clap-laion-audio": (10, (96, [2, 2, 6, 2])),
-    "clap-laion-music": (10, (128, [2, 2, 12, 2])),
+    "vggish": (60, 16_000, lambda *given: vggish(*given)),
+    "clap-laion-audio": (10, 48_000, lambda *given: clap(*given, 96, [2, 2, 6, 2])),
+    "clap-laion-music": (10, 48_000, lambda *given: clap(*given, 128, [2, 2, 12, 2])),
+    "encodec-emb": (30, 24_000, lambda *given: encodec(*given)),
+    "MERT-v1-95M": (30, 24_000, lambda *given: mert(*given)),
 }
 
 
 def main():
-    rounds = 2 if bench.arguments(__doc__).quick else 7
+    parser = bench.parser(__doc__)
+    parser.add_argument("--only", choices=list(TASKS), help="one of the embedders")
+    given = parser.parse_args()
+    rounds = 2 if given.quick else 7
     program = bench.build("example", "embedder_bench")
     bench.heading(["torch", "transformers", "librosa"])
     bench.table("embedder", "nocturne, s", "PyTorch, s", "times as fast", "nocturne, peak MiB", "PyTorch, peak MiB")
-    for name, (seconds, _) in TASKS.items():
+    for name in [given.only] if given.only else TASKS:
+        seconds = TASKS[name][0]
         with tempfile.TemporaryDirectory() as folder:
             # Makes the files, and answers when they are there.
             theirs = bench.Contender("PyTorch", bench.script("--reference", name, folder))
@@ -60,18 +67,17 @@ def reference(name, folder):
     torch = bench.import_torch()
     import numpy as np
 
-    seconds, sizes = TASKS[name]
-    rate = 16_000 if sizes is None else 48_000
+    seconds, rate, make = TASKS[name]
     noise = np.random.default_rng(0).normal(size=seconds * rate) * 0.1
     samples = np.round(noise.clip(-1, 1) * 32767).astype(np.int16)
     audio = Path(folder) / "noise.wav"
     write_wav(audio, samples, rate)
     samples = samples.astype(np.float32) / 32768
-    weights, mels, network = vggish(torch, folder) if sizes is None else clap(torch, folder, *sizes)
+    weights, heard, network = make(torch, folder)
 
     @torch.inference_mode()
     def work(_):
-        parts = [network(part) for part in torch.from_numpy(mels(samples)).split(BATCH)]
+        parts = [network(part) for part in torch.from_numpy(heard(samples)).split(BATCH)]
         return torch.cat(parts)
 
     vectors = work("")
@@ -143,6 +149,28 @@ def clap(torch, folder, width, depths):
         return vectors / vectors.norm(dim=-1, keepdim=True)
 
     return Path(folder), mels, network
+
+
+def encodec(torch, folder):
+    from transformers import EncodecConfig, EncodecModel
+
+    model = EncodecModel(EncodecConfig()).eval()
+    model.save_pretrained(folder)
+    return Path(folder), lambda samples: samples[None, None], lambda samples: model.encoder(samples)[0].T
+
+
+def mert(torch, folder):
+    import json
+
+    import numpy as np
+    from transformers import HubertConfig, HubertModel
+
+    model = HubertModel(HubertConfig()).eval()
+    model.save_pretrained(folder)
+    settings = {"do_normalize": True, "sampling_rate": 24_000}
+    (Path(folder) / "preprocessor_config.json").write_text(json.dumps(settings))
+    normalised = lambda samples: ((samples - samples.mean()) / np.sqrt(samples.var() + 1e-7))[None]
+    return Path(folder), normalised, lambda samples: model(samples).last_hidden_state[0]
 
 
 def write_wav(path, samples, rate):

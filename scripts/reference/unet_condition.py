@@ -105,7 +105,56 @@ CONFIGS = {
         attention_head_dim=2,
         cross_attention_dim=6,
     ),
+    "normed": SMALL
+    | dict(
+        sample_size=8,
+        block_out_channels=(4, 6),
+        down_block_types=("SimpleCrossAttnDownBlock2D", "ResnetDownsampleBlock2D"),
+        mid_block_type="UNetMidBlock2DSimpleCrossAttn",
+        up_block_types=("ResnetUpsampleBlock2D", "SimpleCrossAttnUpBlock2D"),
+        attention_head_dim=2,
+        cross_attention_dim=32,
+        cross_attention_norm="group_norm",
+        act_fn="mish",
+        timestep_post_act="relu",
+    ),
+    # The smallest resolution of the published network with K blocks (stabilityai/sd-x2-latent-upscaler), with its options:
+    # all widths are one, and there are no skips.
+    "k": SMALL
+    | dict(
+        sample_size=4,
+        block_out_channels=(32,),
+        down_block_types=("KCrossAttnDownBlock2D",),
+        mid_block_type=None,
+        up_block_types=("KCrossAttnUpBlock2D",),
+        attention_head_dim=8,
+        cross_attention_dim=6,
+        norm_num_groups=None,
+        act_fn="gelu",
+        time_embedding_type="fourier",
+        time_embedding_dim=32,
+        time_cond_proj_dim=5,
+        timestep_post_act="silu",
+        conv_in_kernel=1,
+        conv_out_kernel=1,
+    ),
+    # Steps to other widths, which K blocks take on the way up at their end; two groups of a normalisation.
+    "k_steps": SMALL
+    | dict(
+        sample_size=8,
+        block_out_channels=(32, 34, 36),
+        down_block_types=("KCrossAttnDownBlock2D", "KDownBlock2D", "KDownBlock2D"),
+        mid_block_type=None,
+        up_block_types=("KCrossAttnUpBlock2D", "KUpBlock2D", "KCrossAttnUpBlock2D"),
+        attention_head_dim=[2, 1, 4],
+        cross_attention_dim=6,
+        norm_num_groups=2,
+        time_embedding_dim=4,
+    ),
 }
+
+# Networks whose blocks need many channels: their weights are rounded and saved in half precision.
+LARGE = ("k", "k_steps")
 
 # Where there is only cross-attention, diffusers hides no token from the first attention of a transformer, and cannot add
 # the mask to the scores of a "simple" block.
@@ -114,7 +163,7 @@ UNMASKED = ("self", "mixed")
 OLD_KEYS = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
 
 
-def network(config, seed):
+def network(config, seed, large):
     torch.manual_seed(seed)
     unet = UNet2DConditionModel(**config)
     with torch.no_grad():
@@ -122,6 +171,8 @@ def network(config, seed):
             # Norms start at 1 and 0, which would hide a mistake in them.
             if parameter.dim() == 1:
                 parameter.add_(0.2 * torch.randn_like(parameter))
+            if large:
+                parameter.copy_(parameter.half())
     return unet.eval()
 
 
@@ -147,7 +198,9 @@ def run(name, unet, seed):
     generator = torch.Generator().manual_seed(seed)
     inputs = {"sample": torch.randn(2, config.in_channels, height, width, generator=generator)}
     inputs["timesteps"] = torch.tensor([3, 977])
-    inputs["encodings"] = torch.randn(2, 5, config.encoder_hid_dim or 6, generator=generator, requires_grad=True)
+    width = config.cross_attention_dim
+    width = width[0] if isinstance(width, list) else width
+    inputs["encodings"] = torch.randn(2, 5, config.encoder_hid_dim or width, generator=generator, requires_grad=True)
     if name not in UNMASKED:
         inputs["mask"] = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 0, 0, 0]])
     if config.time_cond_proj_dim is not None:
@@ -163,7 +216,10 @@ def run(name, unet, seed):
         handle.remove()
     inputs["target"] = torch.randn(output.shape, generator=generator)
     torch.nn.functional.mse_loss(output, inputs["target"]).backward()
-    gradients = {name: parameter.grad for name, parameter in unet.named_parameters()}
+    # Of large kernels the first output says enough; the drawn frequencies of timesteps are not trained.
+    first = lambda gradient: gradient[:1].clone() if name in LARGE and gradient.numel() > 500 else gradient
+    parameters = unet.named_parameters()
+    gradients = {key: first(parameter.grad) for key, parameter in parameters if parameter.grad is not None}
     gradients["encodings"] = inputs["encodings"].grad
     taps |= inputs | {"output": output}
     return ({name: value.detach().float().contiguous() for name, value in group.items()} for group in (taps, gradients))
@@ -171,10 +227,10 @@ def run(name, unet, seed):
 
 def main(folder):
     for seed, (name, config) in enumerate(CONFIGS.items()):
-        unet = network(config, seed)
+        unet = network(config, seed, name in LARGE)
         taps, gradients = run(name, unet, 10 + seed)
         path = folder / name
-        unet.save_pretrained(path)
+        (unet.half() if name in LARGE else unet).save_pretrained(path)
         if name == "self":
             # As diffusers wrote attention until version 0.12.
             weights = {}

@@ -5,7 +5,8 @@ use super::{Failure, Global, Outcome, Output};
 use crate::config::{DEFAULT_VOCODER, Layers, VocoderExperiment};
 use crate::interrupt::stop_flag;
 use crate::jobs::{
-    RecordingsError, Source, TrainVocoder, TrainVocoderError, VocoderOutcome, VocoderQuality, train_vocoder,
+    RecordingsError, Source, TrainVocoder, TrainVocoderError, VocoderOutcome, VocoderQuality, VocoderStage,
+    train_vocoder,
 };
 use crate::train::TrainError;
 use crate::vocoding::folder;
@@ -79,15 +80,25 @@ impl Vocoder {
             stop: &stop_flag(),
         };
         let mut progress = output.progress();
-        let mut started = false;
-        let outcome = train_vocoder(job, |report| {
-            if !std::mem::replace(&mut started, true) {
-                progress.start("steps", report.total_steps);
+        let mut started = "";
+        let outcome = train_vocoder(job, |stage| {
+            let (what, done, total, loss) = match stage {
+                VocoderStage::Recordings { done, total } => ("recordings", done as u64, total as u64, None),
+                VocoderStage::Step(report) => ("steps", report.step, report.total_steps, report.loss),
+            };
+            if std::mem::replace(&mut started, what) != what {
+                progress.start(what, total);
             }
-            progress.at(report.step, &report.loss.map(|loss| format!("mel loss {loss:.3}")).unwrap_or_default());
+            progress.at(done, &loss.map(|loss| format!("mel loss {loss:.3}")).unwrap_or_default());
         });
         progress.finish();
-        let VocoderOutcome { run, quality } = outcome.map_err(failure)?;
+        let VocoderOutcome { run, quality, skipped } = match outcome {
+            Err(TrainVocoderError::Recordings(RecordingsError::Interrupted)) => {
+                tracing::warn!("interrupted before the first step");
+                return Ok(Outcome::Interrupted);
+            }
+            outcome => outcome.map_err(failure)?,
+        };
         let report = run.report;
         let object = json!({
             "vocoder": self.output_dir,
@@ -98,6 +109,7 @@ impl Vocoder {
             "stft_distance": quality,
             "seconds_per_step": report.seconds_per_step,
             "interrupted": run.interrupted,
+            "skipped": skipped.len(),
             "checkpoint": run.checkpoint,
         });
         let measured = report.loss.map(|loss| format!(", mel loss {loss:.3}")).unwrap_or_default();
@@ -109,7 +121,11 @@ impl Vocoder {
         let sentence =
             format!("step {} of {}{measured}: {}", report.step, report.total_steps, self.output_dir.display());
         output.result(&object, &sentence);
-        Ok(if run.interrupted { Outcome::Interrupted } else { Outcome::Done })
+        Ok(match (run.interrupted, skipped.is_empty()) {
+            (true, _) => Outcome::Interrupted,
+            (false, false) => Outcome::Skipped,
+            (false, true) => Outcome::Done,
+        })
     }
 
     /// The experiment: a published configuration, `--config`, `--set`, flags. A resumed run's is that of its folder.

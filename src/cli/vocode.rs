@@ -5,6 +5,7 @@ use super::{Failure, Global, Outcome, Output};
 use crate::config::{Experiment, write_resolved};
 use crate::interrupt::stop_flag;
 use crate::pipeline::SamplingSettings;
+use crate::skipped::Skipped;
 use crate::vocoding::{self, InputError, VocodeError, Vocoder, VocoderError, VocoderKind, Vocoding, hub_name};
 use burn::tensor::Device;
 use clap::Args;
@@ -79,9 +80,7 @@ impl Vocode {
             }
             other => other?,
         };
-        for skipped in &vocoded.skipped {
-            tracing::warn!("skipped: {}", skipped.reason);
-        }
+        vocoded.skipped.iter().for_each(Skipped::warn);
         write_resolved(&self.output_dir, &experiment).map_err(Failure::failed)?;
         let vocoding = vocoded.vocoding.as_secs_f64();
         let object = json!({

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use super::journal::{JobKey, Journal, Progress};
 use super::publish::holds_dataset;
 use super::{DatasetError, PrepareOptions};
+use crate::skipped;
 
 /// Where a job keeps what is not finished, inside the output folder.
 pub const WORK_FOLDER: &str = ".prepare";
@@ -66,7 +67,7 @@ impl Job {
 
     /// The list of skipped files while it grows.
     pub fn skipped_path(&self) -> PathBuf {
-        self.folder.join("skipped.jsonl")
+        self.folder.join(skipped::LIST)
     }
 
     /// One text for the options and the inputs.

@@ -6,6 +6,7 @@ use super::options::Shard;
 use super::publish::{data_file, data_folder, hash, holds_dataset, seal, stage_and_move, write_mel_settings};
 use super::summary::Summary;
 use super::{DatasetError, PrepareOptions, PrepareReport};
+use crate::skipped;
 use nocturne_models::files::{link_or_copy, remove_if_there, write_atomic};
 
 /// Joins the datasets of `--shard 1/N` to `--shard N/N`, given in any order, to one dataset.
@@ -26,7 +27,7 @@ pub fn merge(shards: &[PathBuf], output: &Path, overwrite: bool) -> Result<Prepa
         let folder = path.join(data_folder(format));
         files.extend((0..count).map(|index| folder.join(data_file(format, index, count))));
         if summary.report.skipped > 0 {
-            let list = path.join("skipped.jsonl");
+            let list = path.join(skipped::LIST);
             skipped.extend(fs::read(&list).map_err(DatasetError::io(&list))?);
         }
     }
@@ -40,7 +41,7 @@ pub fn merge(shards: &[PathBuf], output: &Path, overwrite: bool) -> Result<Prepa
         link_or_copy(file, &stage.join(data_file(format, index, files.len()))).map_err(DatasetError::io(file))?;
     }
     let merged = join(&parts, files.len());
-    let list = output.join("skipped.jsonl");
+    let list = output.join(skipped::LIST);
     let listed = if skipped.is_empty() { remove_if_there(&list) } else { write_atomic(&list, &skipped) };
     listed.map_err(DatasetError::io(&list))?;
     write_mel_settings(output, method)?;

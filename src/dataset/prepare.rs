@@ -13,6 +13,7 @@ use super::publish::{publish, write_mel_settings};
 use super::summary::Summary;
 use super::writer::Writer;
 use super::{DatasetError, PrepareOptions};
+use crate::skipped;
 use nocturne_models::files::{remove_if_there, write_atomic};
 
 /// What was made.
@@ -104,7 +105,7 @@ pub fn prepare(
         writer.finish(&mut job)?;
     }
     let Progress { slices, silent, skipped, seconds, shard, .. } = job.at;
-    let list = output.join("skipped.jsonl");
+    let list = output.join(skipped::LIST);
     if skipped == 0 {
         remove_if_there(&list).map_err(DatasetError::io(&list))?;
     } else if let Ok(text) = fs::read(job.skipped_path()) {

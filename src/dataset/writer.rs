@@ -3,7 +3,6 @@ use std::io::{Seek, SeekFrom, Write};
 use std::path::PathBuf;
 
 use arrow_schema::SchemaRef;
-use serde::Serialize;
 
 use super::DatasetError;
 use super::extract::Extracted;
@@ -12,6 +11,7 @@ use super::job::Job;
 use super::journal::Progress;
 use super::rows::{Row, record_batch};
 use super::spool::Spool;
+use crate::skipped::Skipped;
 
 /// A batch is written when it has this many rows, or this many bytes. It is in memory three times meanwhile: as rows, as
 /// columns, and as a message.
@@ -30,12 +30,6 @@ pub struct Writer {
     pending: Vec<Row>,
     pending_bytes: usize,
     now: Progress,
-}
-
-#[derive(Serialize)]
-struct Skipped<'a> {
-    audio_file: &'a str,
-    reason: &'a str,
 }
 
 impl Writer {
@@ -101,12 +95,8 @@ impl Writer {
 
     /// Names a file that is left out.
     pub fn skip(&mut self, audio_file: &str, reason: &str) -> Result<(), DatasetError> {
-        let line = serde_json::to_string(&Skipped { audio_file, reason }).map_err(Into::into);
-        let written = line.and_then(|line| {
-            self.skipped.write_all(line.as_bytes())?;
-            self.skipped.write_all(b"\n")?;
-            self.skipped.stream_position()
-        });
+        let line = Skipped::new(audio_file, reason).line();
+        let written = self.skipped.write_all(line.as_bytes()).and_then(|()| self.skipped.stream_position());
         self.now.skipped_bytes = written.map_err(DatasetError::io(&self.skipped_path))?;
         self.now.skipped += 1;
         Ok(())

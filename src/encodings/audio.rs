@@ -14,6 +14,7 @@ use thiserror::Error;
 
 use super::Encoding;
 use crate::dataset::{ordered, panic_message, read_mono};
+use crate::skipped::Skipped;
 
 /// Slices that go through the network together.
 const SLICES: usize = 16;
@@ -107,8 +108,8 @@ pub struct Recording {
 pub struct Encoded {
     /// The encodings, by the names of the recordings.
     pub encodings: BTreeMap<String, Encoding>,
-    /// The recordings that cannot be used, in their order, each with the reason in words.
-    pub skipped: Vec<(String, String)>,
+    /// The recordings that cannot be used, in their order.
+    pub skipped: Vec<Skipped>,
     /// Seconds of audio in those that can.
     pub seconds: f64,
 }
@@ -142,7 +143,7 @@ pub fn encode_recordings(
                 encoded.encodings.insert(audio_file, encoding);
                 encoded.seconds += seconds;
             }
-            Err(reason) => encoded.skipped.push((audio_file, reason)),
+            Err(reason) => encoded.skipped.push(Skipped::new(audio_file, &reason)),
         }
         on_recording(index + 1);
         Ok(())

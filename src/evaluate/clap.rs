@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 
 use super::captions::{Captions, Encoder};
 use super::ids::id_of;
-use super::{EvaluateError, Hearing, Keep, Loader, OnProgress, Pair, Report, Row, Set, Sets, Skipped, Song};
+use super::{EvaluateError, Hearing, Keep, Loader, OnProgress, Pair, Report, Row, Set, Sets, Song};
+use crate::skipped::Skipped;
 
 /// Which CLAP listens and reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
@@ -184,7 +185,7 @@ impl<'a> Scorer<'a> {
 
         let reason = format!("captioned in {}, and not there", self.captions.path.display());
         alone.extend(ids.into_iter().filter(|id| !clips.contains_key(*id)).map(|id| (id, reason.clone())));
-        let skip = |(name, reason): (&String, String)| Skipped { audio_file: path.join(name), reason };
+        let skip = |(name, reason): (&String, String)| Skipped::new(path.join(name), &reason);
         report.unpaired.extend(alone.into_iter().map(skip));
         let details = json!({ "pairs": score.pairs.len() });
         let row = Row::new(&set.provenance, "clap", score.value, score.interval, details);

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::{EvaluateError, Set, Skipped};
+use super::{EvaluateError, Set};
 use crate::encodings::{ShortNames, captions};
+use crate::skipped::Skipped;
 
 /// A clip's id: its name without the extension.
 pub fn id_of(name: &Path) -> String {
@@ -67,7 +68,7 @@ pub fn matched(reference: &Set, generated: &Set) -> Result<Matched, EvaluateErro
             Ok(None) => format!("no clip of this name in {}", reference.provenance.path.display()),
             Err(reason) => reason,
         };
-        matched.alone.push(Skipped { audio_file: generated.provenance.path.join(name), reason });
+        matched.alone.push(Skipped::new(generated.provenance.path.join(name), &reason));
     }
     match (theirs.first(), ours.first(), matched.pairs.is_empty()) {
         (Some(theirs), Some(ours), true) => Err(EvaluateError::NoPairs {
@@ -104,11 +105,10 @@ impl Manifest {
                 Ok(Some(id)) => format!("another file is {id:?}"),
                 Err(reason) => reason,
             };
-            skipped.push(Skipped { audio_file: file, reason });
+            skipped.push(Skipped::new(file, &reason));
         }
         let reason = format!("named in {}, and not there", self.path.display());
-        let absent = |id: &str| Skipped { audio_file: id.into(), reason: reason.clone() };
-        skipped.extend(missing.into_iter().map(absent));
+        skipped.extend(missing.into_iter().map(|id| Skipped::new(id, &reason)));
         (chosen, skipped)
     }
 }
@@ -124,7 +124,7 @@ mod tests {
         std::fs::write(&path, manifest.1).unwrap();
         let (chosen, skipped) = Manifest::open(&path).unwrap().choose(files.iter().map(PathBuf::from).collect());
         let text = |path: &Path| path.to_string_lossy().into_owned();
-        let skipped = skipped.iter().map(|skipped| (text(&skipped.audio_file), skipped.reason.clone()));
+        let skipped = skipped.iter().map(|skipped| (skipped.audio_file.clone(), skipped.reason.clone()));
         (chosen.iter().map(|path| text(path)).collect(), skipped.collect())
     }
 

@@ -9,7 +9,8 @@ use sha2::{Digest, Sha256};
 
 use super::EvaluateError;
 use super::hear::Vectors;
-use super::set::{Provenance, Set, Skipped};
+use super::set::{Provenance, Set};
+use crate::skipped::Skipped;
 
 /// What is to be kept of a set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,8 +69,8 @@ impl Tally {
     }
 
     /// Leaves a file out.
-    pub fn skip(&mut self, name: &Path, reason: String) {
-        self.skipped.push(Skipped { audio_file: name.to_owned(), reason });
+    pub fn skip(&mut self, name: &Path, reason: &str) {
+        self.skipped.push(Skipped::new(name, reason));
     }
 
     /// Counts a file, and gives its vectors back if they fit to those before.
@@ -77,7 +78,7 @@ impl Tally {
         let Vectors { values, from_cache } = vectors;
         if let Err(fault) = fits(&values, self.dim) {
             tracing::warn!("skipped {}: {fault}", name.display());
-            self.skip(name, fault.to_string());
+            self.skip(name, &fault.to_string());
             return None;
         }
         self.digest.update(name.as_os_str().as_encoded_bytes());

@@ -10,7 +10,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::ids::matched;
-use super::{EvaluateError, Keep, Loader, OnProgress, Pair, Report, Row, Sets, Skipped};
+use super::{EvaluateError, Keep, Loader, OnProgress, Pair, Report, Row, Sets};
+use crate::skipped::Skipped;
 
 /// How a clip is cut, and its parts are brought together: as one of the published toolkits does it. See
 /// [`Segments`] and [`Pooling`].
@@ -128,7 +129,7 @@ fn divergence(
             Err(error) => {
                 let audio_file = pair.generated.provenance.path.join(&ours.names()[generated]);
                 let reason = format!("compared with {}: {error}", pair.reference.provenance.path.display());
-                unpaired.push(Skipped { audio_file, reason });
+                unpaired.push(Skipped::new(audio_file, &reason));
             }
         }
     }

@@ -12,11 +12,12 @@ use sha2::{Digest, Sha256};
 use super::hear::{Hearer, Vectors};
 use super::intake::{Keep, Kept, Tally, hex};
 use super::listener::{Listener, Weights};
-use super::set::{Set, Skipped, statistics};
+use super::set::{Set, statistics};
 use super::source::Source;
 use super::{EvaluateError, Hearing, Manifest};
 use crate::dataset::Shard;
 use crate::npy;
+use crate::skipped::Skipped;
 
 /// Files that are in memory at once, for each thread.
 const FILES_A_THREAD: usize = 4;
@@ -127,12 +128,8 @@ impl<'a> Loader<'a> {
         unfollowed: &[(PathBuf, &'static str)],
         manifest: Option<&Manifest>,
     ) -> (Vec<PathBuf>, Vec<Skipped>) {
-        let skip =
-            |(name, reason): &(PathBuf, &'static str)| Skipped { audio_file: name.clone(), reason: (*reason).into() };
-        let mut skipped: Vec<Skipped> = unfollowed.iter().map(skip).collect();
-        for Skipped { audio_file, reason } in &skipped {
-            tracing::warn!("skipped {}: {reason}", audio_file.display());
-        }
+        let mut skipped: Vec<Skipped> = unfollowed.iter().map(|(name, reason)| Skipped::new(name, reason)).collect();
+        skipped.iter().for_each(Skipped::warn);
         let mut files = files.to_vec();
         if let Some(manifest) = manifest {
             let (chosen, absent) = manifest.choose(files);
@@ -166,9 +163,9 @@ impl<'a> Loader<'a> {
                 let (hash, vectors) = match file {
                     Ok(file) => file,
                     Err(reason) => {
-                        tracing::warn!("skipped {}: {reason}", name.display());
+                        Skipped::new(name, &reason).warn();
                         for tally in &mut tallies {
-                            tally.skip(name, reason.clone());
+                            tally.skip(name, &reason);
                         }
                         continue;
                     }

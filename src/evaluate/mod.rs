@@ -48,8 +48,8 @@ pub use map::{Map, MappedClip, MappedSet};
 pub use moments::Moments;
 pub use page::write as write_page;
 pub use profile::Profile;
-pub use report::{Report, Row, Song, write_skipped};
-pub use set::{Provenance, Set, Skipped};
+pub use report::{Report, Row, Song};
+pub use set::{Provenance, Set};
 pub use stats::{Measured, merge, stats};
 
 /// How audio becomes vectors.

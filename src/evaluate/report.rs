@@ -8,7 +8,8 @@ use nocturne_models::files::write_atomic;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{EvaluateError, Loader, Map, Provenance, Skipped, Weights};
+use super::{EvaluateError, Loader, Map, Provenance, Weights};
+use crate::skipped::Skipped;
 
 /// Everything of one run. Two runs over the same files are the same bytes.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -101,14 +102,12 @@ impl Report {
         let sets = self.references.iter().chain(&self.generated);
         let mut all: Vec<Skipped> = sets
             .flat_map(|set| {
-                let within =
-                    |skipped: &Skipped| Skipped { audio_file: set.path.join(&skipped.audio_file), ..skipped.clone() };
-                set.skipped.iter().map(within)
+                set.skipped.iter().map(|skipped| Skipped::new(set.path.join(&skipped.audio_file), &skipped.reason))
             })
             .collect();
         all.extend(self.unpaired.iter().cloned());
         // A set is read for every model.
-        all.sort_by(|a, b| a.audio_file.cmp(&b.audio_file));
+        all.sort();
         all.dedup();
         all
     }
@@ -215,18 +214,6 @@ impl Row {
         let against = reference.as_ref().map_or(String::new(), |reference| format!(" against {}", reference.display()));
         format!("{metric:<10} {model:<12} {value:<28} {}{against}", generated.display())
     }
-}
-
-/// Names the files that were left out in `skipped.jsonl` of a folder. Where none was, nothing is written.
-pub fn write_skipped(folder: &Path, skipped: &[Skipped]) -> Result<(), EvaluateError> {
-    if skipped.is_empty() {
-        return Ok(());
-    }
-    let path = folder.join("skipped.jsonl");
-    let lines: Result<String, serde_json::Error> =
-        skipped.iter().map(|skipped| Ok(serde_json::to_string(skipped)? + "\n")).collect();
-    let lines = lines.map_err(|error| EvaluateError::io(&path)(error.into()))?;
-    write_below(&path, lines.as_bytes())
 }
 
 /// Writes a file, and the folder that it is in.

@@ -12,15 +12,7 @@ use super::EvaluateError;
 use super::intake::hex;
 use super::moments::Moments;
 use super::source::Source;
-
-/// A file that was left out.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Skipped {
-    /// The file.
-    pub audio_file: PathBuf,
-    /// Why.
-    pub reason: String,
-}
+use crate::skipped::Skipped;
 
 /// What a set was, for the report.
 #[derive(Clone, Debug, PartialEq, Serialize)]

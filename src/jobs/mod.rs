@@ -18,5 +18,5 @@ pub use mels::Mels;
 pub use recordings::{Recordings, RecordingsError, Source};
 pub use train_diffusion::{JobError, Stage, TrainDiffusion, train_diffusion};
 pub use train_vae::{LevelsFor, TrainVae, TrainVaeError, VaeOutcome, train_vae};
-pub use train_vocoder::{TrainVocoder, TrainVocoderError, VocoderOutcome, train_vocoder};
+pub use train_vocoder::{TrainVocoder, TrainVocoderError, VocoderOutcome, VocoderStage, train_vocoder};
 pub use vocoder_quality::{VocoderQuality, measure_vocoder};

@@ -1,12 +1,15 @@
 //! Recordings to train on by pieces, decoded as they are wanted.
 
-use crate::dataset::{Dataset, DatasetError, walk};
+use crate::dataset::{Dataset, DatasetError, ordered, panic_message, read_mono, walk};
+use crate::skipped::Skipped;
 use crate::train::TrainError;
 use crate::train::batches::Examples;
 use nocturne_models::random::Random;
-use nocturne_vocoder::audio::{Audio, AudioError, READS, probe};
+use nocturne_vocoder::audio::READS;
 use std::collections::{HashSet, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use thiserror::Error;
 
@@ -20,14 +23,14 @@ pub enum RecordingsError {
     #[error(transparent)]
     Dataset(#[from] DatasetError),
     /// Nothing in it is a recording.
-    #[error("{}: none of its {count} recordings can be read; the first: {source}", place.display())]
+    #[error("{}: none of its {count} recordings can be used; the first, {}: {}", place.display(), first.audio_file, first.reason)]
     Unreadable {
         /// The folder or the dataset.
         place: PathBuf,
         /// How many there are.
         count: usize,
-        /// Why the first cannot.
-        source: AudioError,
+        /// The first, and why it cannot.
+        first: Skipped,
     },
     /// All are too short.
     #[error(
@@ -44,6 +47,12 @@ pub enum RecordingsError {
         /// Those of a segment.
         segment: f64,
     },
+    /// The threads that read recordings cannot be made.
+    #[error("no threads to read recordings with: {0}")]
+    Threads(#[from] rayon::ThreadPoolBuildError),
+    /// The job was interrupted.
+    #[error("interrupted")]
+    Interrupted,
 }
 
 /// Where recordings are.
@@ -63,19 +72,23 @@ impl Source {
         }
     }
 
-    fn files(&self) -> Result<Vec<PathBuf>, DatasetError> {
+    /// The files, and the links that were not followed.
+    fn files(&self) -> Result<(Vec<PathBuf>, Vec<Skipped>), DatasetError> {
         match self {
             Self::Folder(folder) => {
                 let listing = walk(folder, &READS, false)?;
                 if listing.files.is_empty() {
                     return Err(DatasetError::NoAudio { folder: folder.clone(), expected: READS.join(", ") });
                 }
-                Ok(listing.files.iter().map(|file| folder.join(file)).collect())
+                let unfollowed =
+                    listing.unfollowed.iter().map(|(link, reason)| Skipped::new(folder.join(link), reason));
+                Ok((listing.files.iter().map(|file| folder.join(file)).collect(), unfollowed.collect()))
             }
             Self::Dataset(path) => {
                 let (names, _) = Dataset::open(path)?.audio_files()?;
                 let mut seen = HashSet::new();
-                Ok(names.into_iter().filter(|name| seen.insert(name.clone())).map(PathBuf::from).collect())
+                let files = names.into_iter().filter(|name| seen.insert(name.clone())).map(PathBuf::from);
+                Ok((files.collect(), Vec::new()))
             }
         }
     }
@@ -97,44 +110,75 @@ struct Kept {
     samples: usize,
 }
 
-impl Recordings {
-    /// Finds them, and has their headers read. Those that cannot be read are left out with a warning.
-    pub fn find(source: &Source, rate: u32, segment: usize) -> Result<Self, RecordingsError> {
-        let place = source.path().to_owned();
-        let found = source.files()?;
-        let (mut files, mut unreadable, mut longest, mut short) = (Vec::new(), None, None::<(f64, PathBuf)>, 0);
-        let wanted = segment as f64 / f64::from(rate);
-        for file in &found {
-            match probe(file) {
-                Err(error) => {
-                    tracing::warn!("{}: left out: {error}", file.display());
-                    unreadable = unreadable.or(Some(error));
-                }
-                Ok(info) => {
-                    // A header that does not say is believed to be long enough.
-                    let seconds = info.frames.map_or(f64::MAX, |frames| frames as f64 / f64::from(info.sample_rate));
-                    short += usize::from(seconds < wanted);
-                    if longest.as_ref().is_none_or(|(most, _)| seconds > *most) {
-                        longest = Some((seconds, file.clone()));
-                    }
-                    files.push(file.clone());
-                }
-            }
+impl Kept {
+    fn keep(&mut self, index: usize, samples: Arc<Vec<f32>>) {
+        self.samples += samples.len();
+        self.recordings.push_back((index, samples));
+        while self.samples > MOST_KEPT {
+            let Some((_, oldest)) = self.recordings.pop_front() else { break };
+            self.samples -= oldest.len();
         }
-        match (longest, unreadable) {
-            (None, Some(source)) => return Err(RecordingsError::Unreadable { place, count: found.len(), source }),
-            (Some((longest, file)), _) if longest < wanted => {
-                return Err(RecordingsError::Short { place, file, longest, segment: wanted });
+    }
+}
+
+impl Recordings {
+    /// Finds them, and decodes each once: what cannot be used is left out, and named. `on_recording(done, total)` is told of
+    /// every one.
+    pub fn find(
+        source: &Source,
+        rate: u32,
+        segment: usize,
+        stop: &AtomicBool,
+        mut on_recording: impl FnMut(usize, usize),
+    ) -> Result<(Self, Vec<Skipped>), RecordingsError> {
+        let place = source.path().to_owned();
+        let (found, mut skipped) = source.files()?;
+        let (mut files, mut kept, mut longest, mut short) = (Vec::new(), Kept::default(), None::<(usize, PathBuf)>, 0);
+        let read = |index: usize| {
+            // A decoder that panics on a damaged file costs that file, not the job.
+            let samples = catch_unwind(AssertUnwindSafe(|| read_mono(&found[index], rate)));
+            samples.unwrap_or_else(|panic| Err(panic_message(panic.as_ref())))
+        };
+        let pool = rayon::ThreadPoolBuilder::new().build()?;
+        ordered(&pool, found.len(), pool.current_num_threads() + 1, read, |index, samples| {
+            if stop.load(Ordering::Relaxed) {
+                return Err(RecordingsError::Interrupted);
+            }
+            match samples {
+                Ok((samples, _)) => {
+                    short += usize::from(samples.len() < segment);
+                    if longest.as_ref().is_none_or(|(most, _)| samples.len() > *most) {
+                        longest = Some((samples.len(), found[index].clone()));
+                    }
+                    if kept.samples + samples.len() <= MOST_KEPT {
+                        kept.keep(files.len(), Arc::new(samples));
+                    }
+                    files.push(found[index].clone());
+                }
+                Err(reason) => skipped.push(Skipped::new(&found[index], &reason)),
+            }
+            on_recording(index + 1, found.len());
+            Ok(())
+        })?;
+        let seconds = |samples: usize| samples as f64 / f64::from(rate);
+        match (longest, skipped.first()) {
+            (None, Some(first)) => {
+                return Err(RecordingsError::Unreadable { place, count: skipped.len(), first: first.clone() });
+            }
+            (Some((longest, file)), _) if longest < segment => {
+                let (longest, segment) = (seconds(longest), seconds(segment));
+                return Err(RecordingsError::Short { place, file, longest, segment });
             }
             _ => {}
         }
         if short > 0 {
             tracing::warn!(
-                "{short} of the recordings, shorter than a segment of {wanted:.2} s: silence is put behind them"
+                "{short} of the recordings, shorter than a segment of {:.2} s: silence is put behind them",
+                seconds(segment)
             );
         }
         let names = files.iter().map(|file| file.to_string_lossy().into_owned()).collect();
-        Ok(Self { files, names, rate, segment, kept: Mutex::default() })
+        Ok((Self { files, names, rate, segment, kept: Mutex::new(kept) }, skipped))
     }
 
     /// One recording as it is heard by the vocoder: mono, at its rate.
@@ -143,18 +187,13 @@ impl Recordings {
         if let Some((_, samples)) = kept.recordings.iter().find(|(known, _)| *known == index) {
             return Ok(samples.clone());
         }
-        let audio = Audio::decode(&self.files[index]).map_err(|error| TrainError::Example {
+        let (samples, _) = read_mono(&self.files[index], self.rate).map_err(|reason| TrainError::Example {
             index,
             audio_file: self.names[index].clone(),
-            source: Box::new(error),
+            source: reason.into(),
         })?;
-        let samples = Arc::new(audio.into_mono(self.rate));
-        kept.samples += samples.len();
-        kept.recordings.push_back((index, samples.clone()));
-        while kept.samples > MOST_KEPT {
-            let Some((_, oldest)) = kept.recordings.pop_front() else { break };
-            kept.samples -= oldest.len();
-        }
+        let samples = Arc::new(samples);
+        kept.keep(index, samples.clone());
         Ok(samples)
     }
 }

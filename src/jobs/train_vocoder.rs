@@ -5,6 +5,7 @@ use super::sample::heard;
 use super::vocoder_quality::{VocoderQuality, measure_vocoder};
 use crate::config::{VocoderExperiment, write_resolved};
 use crate::pickle;
+use crate::skipped::{self, Skipped};
 use crate::train::TrainError;
 use crate::train::course::Report;
 use crate::train::error::BoxError;
@@ -73,6 +74,22 @@ pub struct VocoderOutcome {
     pub run: Outcome,
     /// What the vocoder makes of mels; none where the run was interrupted.
     pub quality: Option<VocoderQuality>,
+    /// The recordings that were left out.
+    pub skipped: Vec<Skipped>,
+}
+
+/// What the job is doing.
+#[derive(Clone, Copy, Debug)]
+pub enum VocoderStage<'a> {
+    /// Decoding every recording once: what cannot be used is left out before the first step.
+    Recordings {
+        /// Recordings that are done.
+        done: usize,
+        /// All recordings.
+        total: usize,
+    },
+    /// Training.
+    Step(&'a Report),
 }
 
 /// What to train, on what, and where to.
@@ -93,24 +110,34 @@ pub struct TrainVocoder<'a> {
     pub stop: &'a AtomicBool,
 }
 
-/// Trains a vocoder. `report` is called after every step.
-pub fn train_vocoder(job: TrainVocoder<'_>, report: impl FnMut(&Report)) -> Result<VocoderOutcome, TrainVocoderError> {
+/// Trains a vocoder. `report` is told of every recording and every step. Recordings that cannot be used are named in
+/// `skipped.jsonl`.
+pub fn train_vocoder(
+    job: TrainVocoder<'_>,
+    mut report: impl FnMut(VocoderStage),
+) -> Result<VocoderOutcome, TrainVocoderError> {
     let experiment = job.experiment;
     let config = experiment.training(job.source.path().to_owned());
     config.validate()?;
     let (generator, adversaries) = start(&job)?;
-    let recordings = Recordings::find(job.source, config.model.mel.sampling_rate, config.vocoder.segment_size)?;
+    let (rate, segment) = (config.model.mel.sampling_rate, config.vocoder.segment_size);
+    let found = Recordings::find(job.source, rate, segment, job.stop, |done, total| {
+        report(VocoderStage::Recordings { done, total });
+    });
+    let (recordings, skipped) = found?;
+    skipped.iter().for_each(Skipped::warn);
+    skipped::write(job.output, &skipped).map_err(|(path, source)| TrainVocoderError::Write { path, source })?;
     let callbacks = Callbacks {
         publish: Box::new(|weights| publish(experiment, weights, job.output)),
         show: Box::new(|generator, segments| Ok(show(generator, segments, &experiment.model, job.device))),
-        report: Box::new(report),
+        report: Box::new(|step| report(VocoderStage::Step(step))),
     };
     let (output, resume, stop) = (job.output, job.resume, job.stop);
     let recordings = Arc::new(recordings);
     let heard = recordings.clone();
     let run = train(Training { config: &config, generator, adversaries, recordings, output, resume, stop, callbacks })?;
     if run.interrupted {
-        return Ok(VocoderOutcome { run, quality: None });
+        return Ok(VocoderOutcome { run, quality: None, skipped });
     }
     let mel = LogMel::new(&config.model.mel).map_err(TrainVocoderError::Mel)?;
     let (shown, held_out) = (run.split.shown(), !run.split.validation.is_empty());
@@ -118,7 +145,7 @@ pub fn train_vocoder(job: TrainVocoder<'_>, report: impl FnMut(&Report)) -> Resu
     let path = output.join(QUALITY);
     let text = format!("{:#}\n", json!(quality));
     write_atomic(&path, text.as_bytes()).map_err(|source| TrainVocoderError::Write { path, source })?;
-    Ok(VocoderOutcome { run, quality: Some(quality) })
+    Ok(VocoderOutcome { run, quality: Some(quality), skipped })
 }
 
 /// The networks that the run starts with: fresh ones, or those of a folder. Discriminators that it lacks are fresh.

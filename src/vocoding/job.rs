@@ -3,11 +3,10 @@
 use super::input::{self, InputError};
 use super::{Mels, Unfit, Vocoder, VocoderError, VocoderKind, hub_name};
 use crate::representation::{Representation, RepresentationConfig, RepresentationError};
+use crate::skipped::{self, Skipped};
 use burn::tensor::Device;
-use nocturne_models::files::write_atomic;
 use nocturne_vocoder::audio::{Audio, AudioError};
 use nocturne_vocoder::mel::{LogMel, LogMelConfig, MelError};
-use serde::Serialize;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -126,15 +125,6 @@ pub struct Vocoding<'a> {
     pub stop: &'a AtomicBool,
 }
 
-/// A file that was left out: a line of `skipped.jsonl`.
-#[derive(Clone, Debug, Serialize)]
-pub struct Skipped {
-    /// The file.
-    pub file: PathBuf,
-    /// Why.
-    pub reason: String,
-}
-
 /// What was vocoded.
 #[derive(Clone, Debug, Default)]
 pub struct Vocoded {
@@ -197,7 +187,7 @@ pub fn vocode(job: Vocoding<'_>, mut on_file: impl FnMut(u64, u64)) -> Result<Vo
             Ok(arrays) => job.clips(&vocoder, mels, name, &arrays, &mut done)?,
             Err(error) if job.input.is_file() => return Err(error.into()),
             Err(error) => {
-                done.skipped.push(Skipped { file: file.clone(), reason: error.to_string() });
+                done.skipped.push(Skipped::new(file, &error.to_string()));
                 first.get_or_insert(error);
             }
         }
@@ -207,12 +197,7 @@ pub fn vocode(job: Vocoding<'_>, mut on_file: impl FnMut(u64, u64)) -> Result<Vo
         let (path, count) = (job.input.to_owned(), files.len());
         return Err(VocodeError::AllSkipped { path, count, first: Box::new(first) });
     }
-    if !done.skipped.is_empty() {
-        let path = job.output.join("skipped.jsonl");
-        let lines: Vec<String> = done.skipped.iter().map(|line| serde_json::json!(line).to_string()).collect();
-        write_atomic(&path, (lines.join("\n") + "\n").as_bytes())
-            .map_err(|source| VocodeError::Write { path, source })?;
-    }
+    skipped::write(job.output, &done.skipped).map_err(|(path, source)| VocodeError::Write { path, source })?;
     Ok(done)
 }
 

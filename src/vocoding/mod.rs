@@ -10,5 +10,5 @@ mod vocoder;
 pub use checkpoint::{BigVganCheckpoint, CheckpointError, cached, folder, hub_name};
 pub use fit::{Unfit, check_fit, check_model_fit, described};
 pub use input::InputError;
-pub use job::{Skipped, VocodeError, Vocoded, Vocoding, vocode};
+pub use job::{VocodeError, Vocoded, Vocoding, vocode};
 pub use vocoder::{Mels, Vocoder, VocoderError, VocoderKind};

@@ -161,6 +161,42 @@ fn what_cannot_be_trained_on_is_refused_before_any_step() {
         .complains(&["bigvgan_generator.pt", "conv_pre.weight"]);
 }
 
+/// One whose last sample is no number, behind a header like any other, and one that is none: training goes on as if they were not
+/// there.
+#[test]
+fn broken_recordings_are_left_out_and_named() {
+    let folder = music(3);
+    let path = |name: &str| folder.path().join(name);
+    let flags = |output| ["--input-dir", "music", "--output-dir", output, "--max-training-num-steps", "1", "--json"];
+    let whole = run(folder.path(), &training(&flags("whole"))).ends_with(0).json();
+    assert_eq!(whole["skipped"], 0);
+    let mut recording = wav(&[0.0; 4000], 8000);
+    // Half as many samples of 32 bits in floats.
+    (recording[20], recording[32], recording[34]) = (3, 4, 32);
+    recording.truncate(recording.len() - 4);
+    recording.extend(f32::NAN.to_le_bytes());
+    fs::write(path("music/broken.wav"), recording).unwrap();
+    fs::write(path("music/text.mp3"), "no music").unwrap();
+    let names = ["music/broken.wav", "music/text.mp3"];
+    let report = run(folder.path(), &training(&flags("parts"))).ends_with(3).complains(&names).json();
+    assert_eq!(report["skipped"], 2);
+    let list = fs::read_to_string(path("parts/skipped.jsonl")).unwrap();
+    for (line, name) in list.lines().zip(names) {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert!(line["audio_file"] == name && !line["reason"].as_str().unwrap().is_empty(), "{line}");
+    }
+    assert_eq!(list.lines().count(), 2);
+    let weights = |name: &str| fs::read(path(name).join("bigvgan_generator.pt")).unwrap();
+    assert!(weights("whole") == weights("parts"));
+
+    for name in names {
+        fs::remove_file(path(name)).unwrap();
+    }
+    let resumed = [&training(&flags("parts"))[..], &["--resume"]].concat();
+    run(folder.path(), &resumed).ends_with(0);
+    assert!(!path("parts/skipped.jsonl").exists());
+}
+
 /// Another rate, and one recording that is shorter than a segment.
 #[test]
 fn recordings_are_taken_to_the_rate_and_the_length_of_the_model() {

@@ -174,7 +174,9 @@ fn files_of_a_folder_that_cannot_be_used_are_left_out() {
     let report = bigvgan(folder.path(), "mels").ends_with(3).complains(&["b.npy", "c.pt"]).json();
     assert_eq!((&report["clips"], &report["skipped"]), (&1.into(), &2.into()));
     let lines = fs::read_to_string(folder.path().join("out/skipped.jsonl")).unwrap();
-    assert!(lines.lines().count() == 2 && lines.contains("b.npy") && lines.contains("64 bands"), "{lines}");
+    let first: serde_json::Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();
+    assert_eq!((&first["audio_file"], &first["reason"]), (&"mels/b.npy".into(), &"found 64 bands, expected 80".into()));
+    assert!(lines.lines().count() == 2 && lines.contains("mels/c.pt"), "{lines}");
     fs::remove_file(folder.path().join("mels/a.npy")).unwrap();
     bigvgan(folder.path(), "mels").ends_with(1).complains(&["none of the 2 files", "b.npy"]);
 }

@@ -1,8 +1,8 @@
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
-use burn::tensor::activation::silu;
 use burn::tensor::{Device, Tensor};
 
+use super::Activation;
 use crate::ops::linear;
 
 /// Two linear layers over the sinusoids of a timestep.
@@ -14,6 +14,12 @@ pub struct TimestepEmbedding {
     pub linear_1: Linear,
     /// Second layer.
     pub linear_2: Linear,
+    /// Between the layers.
+    #[module(skip)]
+    pub activation: Activation,
+    /// Behind the second.
+    #[module(skip)]
+    pub post_activation: Option<Activation>,
 }
 
 impl TimestepEmbedding {
@@ -22,6 +28,8 @@ impl TimestepEmbedding {
             cond_proj: None,
             linear_1: LinearConfig::new(input, width).init(device),
             linear_2: LinearConfig::new(width, width).init(device),
+            activation: Activation::Silu,
+            post_activation: None,
         }
     }
 
@@ -50,7 +58,11 @@ impl TimestepEmbedding {
     }
 
     fn layers(&self, sinusoids: Tensor<2>) -> Tensor<2> {
-        linear(&self.linear_2, silu(linear(&self.linear_1, sinusoids)))
+        let output = linear(&self.linear_2, self.activation.forward(linear(&self.linear_1, sinusoids)));
+        match self.post_activation {
+            Some(activation) => activation.forward(output),
+            None => output,
+        }
     }
 }
 

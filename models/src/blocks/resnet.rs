@@ -1,11 +1,13 @@
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{GroupNorm, GroupNormConfig, Linear, LinearConfig, PaddingConfig2d};
-use burn::tensor::activation::silu;
 use burn::tensor::{Device, Tensor};
 
+use super::Activation;
+use super::blur::{self, Edge};
 use super::resample::{halved, twice};
-use crate::ops::{conv2d, group_norm, group_norm_silu, linear};
+use crate::network::{ConfigError, check};
+use crate::ops::{conv2d, group_norm, linear};
 
 /// Two convolutions around a residual connection, the time embedding between them (`ResnetBlock2D` of diffusers).
 #[derive(Module, Debug)]
@@ -28,6 +30,9 @@ pub struct ResnetBlock {
     pub output_scale_factor: f64,
     /// Whether the time embedding is projected as it is, without an activation before.
     pub skip_time_act: bool,
+    /// Behind the norms, and before the projection of time.
+    #[module(skip)]
+    pub activation: Activation,
     /// How the size changes.
     #[module(skip)]
     pub resample: Resample,
@@ -42,6 +47,10 @@ pub enum Resample {
     Halve,
     /// Every pixel four times.
     Double,
+    /// To half through a blur, with zeros beyond the edge.
+    HalveBlurred,
+    /// To twice through a blur, with zeros beyond the edge.
+    DoubleBlurred,
 }
 
 /// What a [`ResnetBlock`] is made of.
@@ -55,29 +64,45 @@ pub(crate) struct ResnetSettings {
     pub time: Option<usize>,
     /// Whether time scales and shifts behind the second norm.
     pub scale_shift: bool,
-    /// Groups of both normalisations.
-    pub groups: usize,
+    /// Whether time is projected without an activation before.
+    pub skip_time_act: bool,
+    /// Groups of the first normalisation and of the second.
+    pub groups: [usize; 2],
     /// Added to the variances.
     pub epsilon: f64,
+    /// Behind the normalisations.
+    pub activation: Activation,
     /// Divides the output.
     pub output_scale_factor: f64,
+    /// How the size changes.
+    pub resample: Resample,
+}
+
+impl ResnetSettings {
+    /// Checks that the groups of each normalisation share its channels evenly.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        check_groups(self.groups[0], self.input)?;
+        check_groups(self.groups[1], self.output)
+    }
 }
 
 impl ResnetBlock {
     pub(crate) fn new(settings: ResnetSettings, device: &Device) -> Self {
-        let ResnetSettings { input, output, time, scale_shift, groups, epsilon, output_scale_factor } = settings;
+        let ResnetSettings { input, output, time, scale_shift, groups, epsilon, resample, .. } = settings;
         let shifts = if scale_shift { 2 * output } else { output };
+        let shortcut = input != output || matches!(resample, Resample::HalveBlurred | Resample::DoubleBlurred);
         Self {
-            norm1: new_norm([groups, input], epsilon, device),
+            norm1: new_norm([groups[0], input], epsilon, device),
             conv1: conv3x3([input, output], device),
             time_emb_proj: time.map(|time| LinearConfig::new(time, shifts).init(device)),
-            norm2: new_norm([groups, output], epsilon, device),
+            norm2: new_norm([groups[1], output], epsilon, device),
             conv2: conv3x3([output, output], device),
-            conv_shortcut: (input != output).then(|| Conv2dConfig::new([input, output], [1, 1]).init(device)),
+            conv_shortcut: shortcut.then(|| Conv2dConfig::new([input, output], [1, 1]).init(device)),
             scale_shift,
-            output_scale_factor,
-            skip_time_act: false,
-            resample: Resample::Keep,
+            output_scale_factor: settings.output_scale_factor,
+            skip_time_act: settings.skip_time_act,
+            activation: settings.activation,
+            resample,
         }
     }
 
@@ -106,21 +131,21 @@ impl ResnetBlock {
     pub(super) fn projected(&self, time: Option<Tensor<2>>) -> Option<Tensor<4>> {
         let projection = self.time_emb_proj.as_ref()?;
         let time = time.expect("a time embedding for a block that knows time");
-        let time = if self.skip_time_act { time } else { silu(time) };
+        let time = if self.skip_time_act { time } else { self.activation.forward(time) };
         Some(linear(projection, time).unsqueeze_dims::<4>(&[2, 3]))
     }
 
     /// [`ResnetBlock::forward`] from [`ResnetBlock::projected`].
     pub(super) fn forward_projected(&self, input: Tensor<4>, time: Option<Tensor<4>>) -> Tensor<4> {
-        let hidden = self.resampled(group_norm_silu(&self.norm1, input.clone()));
+        let hidden = self.resampled(self.activation.of_norm(&self.norm1, input.clone()));
         let (input, hidden) = (self.resampled(input), conv2d(&self.conv1, hidden));
         let hidden = match time {
-            None => group_norm_silu(&self.norm2, hidden),
+            None => self.activation.of_norm(&self.norm2, hidden),
             Some(time) if self.scale_shift => {
                 let [scale, shift] = halves(time);
-                silu(group_norm(&self.norm2, hidden) * (scale + 1.0) + shift)
+                self.activation.forward(group_norm(&self.norm2, hidden) * (scale + 1.0) + shift)
             }
-            Some(time) => group_norm_silu(&self.norm2, hidden + time),
+            Some(time) => self.activation.of_norm(&self.norm2, hidden + time),
         };
         let hidden = conv2d(&self.conv2, hidden);
         let residual = match &self.conv_shortcut {
@@ -135,12 +160,23 @@ impl ResnetBlock {
             Resample::Keep => tensor,
             Resample::Halve => halved(tensor),
             Resample::Double => twice(tensor),
+            Resample::HalveBlurred => blur::halved(tensor, Edge::Zeros),
+            Resample::DoubleBlurred => blur::doubled(tensor, Edge::Zeros),
         }
     }
 }
 
 pub(super) fn rescaled(tensor: Tensor<4>, factor: f64) -> Tensor<4> {
     if factor == 1.0 { tensor } else { tensor / factor }
+}
+
+/// Checks that so many groups of a normalisation share so many channels evenly.
+pub(crate) fn check_groups(groups: usize, channels: usize) -> Result<(), ConfigError> {
+    let expected = match groups {
+        0 => "enough for one group of a normalisation".to_owned(),
+        groups => format!("multiples of {groups}, the groups of a normalisation"),
+    };
+    check("block_out_channels", groups > 0 && channels.is_multiple_of(groups), channels, expected)
 }
 
 /// A convolution that keeps the size.

@@ -44,7 +44,7 @@ fn compare<M: Module>(module: &M, from: &Checkpoint) -> Mismatch {
     mismatch
 }
 
-fn without_trailing_ones(mut shape: &[usize]) -> &[usize] {
+pub(super) fn without_trailing_ones(mut shape: &[usize]) -> &[usize] {
     while let [rest @ .., 1] = shape {
         shape = rest;
     }

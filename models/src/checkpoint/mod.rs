@@ -6,6 +6,7 @@
 
 mod error;
 mod load;
+mod omega_conf;
 mod pickle;
 mod safetensors;
 mod save;
@@ -20,6 +21,8 @@ use std::sync::Arc;
 
 pub use error::{CheckpointError, Mismatch};
 pub use load::load;
+pub use omega_conf::OmegaConf;
+pub use pickle::text;
 pub use save::save;
 use values::Stored;
 

@@ -31,3 +31,9 @@ pub(super) fn open(path: &Path) -> Result<Vec<(String, Stored)>, CheckpointError
         })
         .collect()
 }
+
+/// A text that stands under `key` beside the tensors of a `torch.save` file, such as a configuration; nothing is executed.
+/// None where there is no such text, or no such file.
+pub fn text(path: &Path, key: &str) -> Option<String> {
+    PytorchReader::load_config(path, Some(key)).ok()
+}

@@ -155,6 +155,13 @@ pub(super) fn sum(values: &[f32]) -> f32 {
 /// 88, those of the nearest x inside.
 #[inline(always)]
 fn exp_factors(x: f32) -> [f32; 2] {
+    let [rest, slope, scale] = exp_series(x);
+    [rest.mul_add(slope, 1.0), scale]
+}
+
+/// eˣ = (1 + rest · slope) · scale, rest being small.
+#[inline(always)]
+fn exp_series(x: f32) -> [f32; 3] {
     // Adding this rounds to a whole number, held in the lowest bits.
     const ROUND: f32 = 12_582_912.0;
     // ln 2 in two parts.
@@ -165,11 +172,32 @@ fn exp_factors(x: f32) -> [f32; 2] {
     let power = shifted - ROUND;
     let rest = power.mul_add(-LN_2_LOW, power.mul_add(-LN_2_HIGH, bounded));
     // The polynomial with the least relative error, 3e-9, where rest is: within ±ln 2 / 2.
-    let mut series = 0.001_406_160_4;
-    for coefficient in [0.008_379_107, 0.041_664_768, 0.166_663_65, 0.500_000_06, 1.0, 1.0] {
-        series = rest.mul_add(series, coefficient);
+    let mut slope = 0.001_406_160_4;
+    for coefficient in [0.008_379_107, 0.041_664_768, 0.166_663_65, 0.500_000_06, 1.0] {
+        slope = rest.mul_add(slope, coefficient);
     }
-    [series, f32::from_bits((shifted.to_bits() << 23).wrapping_add(127 << 23))]
+    [rest, slope, f32::from_bits((shifted.to_bits() << 23).wrapping_add(127 << 23))]
+}
+
+/// eˣ − 1, accurate where it is small, too.
+#[inline(always)]
+fn exp_minus_one(x: f32) -> f32 {
+    let [rest, slope, scale] = exp_series(x);
+    scale.mul_add(rest * slope, scale - 1.0)
+}
+
+/// x above 0, eˣ − 1 below.
+#[inline(always)]
+pub(super) fn elu(x: f32) -> f32 {
+    let below = exp_minus_one(x);
+    if x > 0.0 { x } else { below }
+}
+
+/// The hyperbolic tangent.
+#[inline(always)]
+pub(super) fn tanh(x: f32) -> f32 {
+    let fall = exp_minus_one(-2.0 * x);
+    -fall / (fall + 2.0)
 }
 
 /// 1 / (1 + e⁻ˣ)
@@ -211,6 +239,22 @@ mod tests {
         assert!(exp(f32::INFINITY) > 1e38 && exp(f32::NAN).is_nan());
         assert_eq!([sigmoid(0.0), sigmoid(1e9), sigmoid(-1e9)], [0.5, 1.0, sigmoid(-88.0)]);
         assert_eq!([silu(0.0), silu(1e9), silu(2.0)], [0.0, 1e9, 2.0 / (1.0 + exp(-2.0))]);
+    }
+
+    #[test]
+    fn what_is_made_of_exp_is_accurate_near_zero_and_far_from_it() {
+        for step in -40_000..40_000 {
+            let x = (step as f32 / 4000.0).powi(3);
+            let wide = f64::from(x);
+            for (found, expected) in
+                [(tanh(x), libm::tanh(wide)), (elu(x), if x > 0.0 { wide } else { libm::expm1(wide) })]
+            {
+                let error = (f64::from(found) - expected).abs() / expected.abs().max(1e-30);
+                assert!(error < 4.0 * f64::from(f32::EPSILON), "{x}: {found} is not {expected}");
+            }
+        }
+        assert_eq!([tanh(1e9), tanh(-1e9), elu(-1e9), elu(1e9)], [1.0, -1.0, -1.0, 1e9]);
+        assert!(tanh(f32::NAN).is_nan() && elu(f32::NAN).is_nan());
     }
 
     #[test]

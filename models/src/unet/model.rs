@@ -3,7 +3,8 @@ use burn::nn::GroupNorm;
 use burn::nn::conv::Conv2d;
 use burn::tensor::{Device, Tensor};
 
-use super::{DownBlock, MidBlock, UNet2DConfig, UpBlock};
+use super::UNet2DConfig;
+use crate::blocks::unet::{DownBlock, Ladder, MidBlock, Skips, UpBlock};
 use crate::blocks::{TimestepEmbedding, conv3x3, new_norm, sinusoids};
 use crate::diffusion::{Condition, Network};
 use crate::ops::{conv2d, group_norm_silu};
@@ -37,14 +38,15 @@ pub struct UNet2D {
 
 impl UNet2D {
     pub(super) fn new(config: &UNet2DConfig, device: &Device) -> Self {
-        let (first, levels) = (config.block_out_channels[0], config.block_out_channels.len());
+        let first = config.block_out_channels[0];
+        let Ladder { down, mid, up, .. } = config.ladder();
         Self {
             conv_in: conv3x3([config.in_channels, first], device),
             time_embedding: TimestepEmbedding::new(first, config.time_embedding_width(), device),
-            down_blocks: (0..levels).map(|level| DownBlock::new(level, config, device)).collect(),
-            mid_block: MidBlock::new(config, device),
-            up_blocks: (0..levels).map(|level| UpBlock::new(level, config, device)).collect(),
-            conv_norm_out: new_norm([config.norm_num_groups, first], config.norm_eps, device),
+            down_blocks: down.iter().map(|(_, block)| DownBlock::new(block, device)).collect(),
+            mid_block: MidBlock::new(mid.as_ref().map(|(_, block)| block), device),
+            up_blocks: up.iter().map(|(_, block)| UpBlock::new(block, device)).collect(),
+            conv_norm_out: new_norm([config.groups(first), first], config.norm_eps, device),
             conv_out: conv3x3([first, config.out_channels], device),
             center_input_sample: config.center_input_sample,
             sinusoids: first,
@@ -58,11 +60,11 @@ impl UNet2D {
     #[must_use]
     pub fn gradient_checkpointing(mut self, on: bool) -> Self {
         for block in &mut self.down_blocks {
-            block.gradient_checkpointing = on;
+            block.set_gradient_checkpointing(on);
         }
         self.mid_block.gradient_checkpointing = on;
         for block in &mut self.up_blocks {
-            block.gradient_checkpointing = on;
+            block.set_gradient_checkpointing(on);
         }
         self
     }
@@ -90,16 +92,20 @@ impl UNet2D {
         );
         let time = self.embed(timesteps);
         let sample = if self.center_input_sample { sample * 2.0 - 1.0 } else { sample };
-        let mut hidden = conv2d(&self.conv_in, sample);
-        let mut skips = vec![hidden.clone()];
+        let mut hidden = conv2d(&self.conv_in, sample.clone());
+        let mut skips = Skips::new(hidden.clone(), sample);
         for block in &self.down_blocks {
-            hidden = block.forward(hidden, &time, &mut skips);
+            hidden = block.forward(hidden, &time, None, &mut skips);
         }
-        hidden = self.mid_block.forward(hidden, &time);
+        hidden = self.mid_block.forward(hidden, &time, None);
         for block in &self.up_blocks {
-            hidden = block.forward(hidden, &time, &mut skips);
+            hidden = block.forward(hidden, &time, None, &mut skips);
         }
-        conv2d(&self.conv_out, group_norm_silu(&self.conv_norm_out, hidden))
+        let output = conv2d(&self.conv_out, group_norm_silu(&self.conv_norm_out, hidden));
+        match skips.into_picture() {
+            Some(picture) => output + picture,
+            None => output,
+        }
     }
 
     /// The time embedding.

@@ -1,12 +1,11 @@
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
-use super::added_attention::AddedSettings;
-use super::block_kind::BlockKind;
-use super::transformer::TransformerSettings;
-use super::{AddedAttention, BlockAttention, PerLevel, Transformer2D, UNet2DCondition};
-use crate::blocks::{Attention, AttentionSettings, Resample, ResnetBlock, ResnetSettings};
+use super::{PerLevel, UNet2DCondition};
+use crate::blocks::unet::BlockKind;
+use crate::initialise::torch_default;
 use crate::network::{ConfigError, NetworkConfig, current_attention_name};
+use crate::random::Random;
 use crate::unet::SampleSize;
 
 /// `unet/config.json` of a diffusers model folder: the fields of `UNet2DConditionModel`, with its names and defaults. Fields
@@ -29,13 +28,17 @@ pub struct UNet2DConditionConfig {
     pub flip_sin_to_cos: bool,
     /// Shifts the frequencies of the sinusoids: 1 in the DDPM paper's code, 0 in diffusers.
     pub freq_shift: f64,
-    /// `DownBlock2D`, `AttnDownBlock2D`, `CrossAttnDownBlock2D`, `ResnetDownsampleBlock2D` or `SimpleCrossAttnDownBlock2D`,
-    /// from the largest resolution to the smallest.
+    /// `DownBlock2D`, `AttnDownBlock2D`, `CrossAttnDownBlock2D`, `ResnetDownsampleBlock2D`, `SimpleCrossAttnDownBlock2D`,
+    /// `KDownBlock2D` or `KCrossAttnDownBlock2D`, from the largest resolution to the smallest.
+    ///
+    /// diffusers 0.42 builds this network with skip blocks and those of autoencoders too, but its forward fails with each:
+    /// it hands no picture to skip blocks, which return one more value than it takes, and blocks of autoencoders return no
+    /// skips and take none.
     pub down_block_types: Vec<String>,
     /// `UNetMidBlock2DCrossAttn`, `UNetMidBlock2D` or `UNetMidBlock2DSimpleCrossAttn`; null for no block.
     pub mid_block_type: Option<String>,
-    /// `UpBlock2D`, `AttnUpBlock2D`, `CrossAttnUpBlock2D`, `ResnetUpsampleBlock2D` or `SimpleCrossAttnUpBlock2D`, from the
-    /// smallest resolution to the largest.
+    /// `UpBlock2D`, `AttnUpBlock2D`, `CrossAttnUpBlock2D`, `ResnetUpsampleBlock2D`, `SimpleCrossAttnUpBlock2D`,
+    /// `KUpBlock2D` or `KCrossAttnUpBlock2D`, from the smallest resolution to the largest.
     pub up_block_types: Vec<String>,
     /// Leaves out self-attention: transformers attend to the condition twice, the blocks named "simple" to nothing else.
     pub only_cross_attention: PerLevel<bool>,
@@ -51,11 +54,12 @@ pub struct UNet2DConditionConfig {
     pub mid_block_scale_factor: f64,
     /// Only 0.
     pub dropout: f64,
-    /// `silu` (also written `swish`).
+    /// The activation of residual blocks, time embedding and output: `silu` (also written `swish`), `mish`, `gelu` or `relu`.
     pub act_fn: String,
-    /// Groups of every group normalisation.
-    pub norm_num_groups: usize,
-    /// Added to the variances, but for those of the transformers and the blocks named "simple".
+    /// Groups of every group normalisation but those of K blocks; null for no normalisation of the output, where all blocks
+    /// are such.
+    pub norm_num_groups: Option<usize>,
+    /// Added to the variances, but for those of all attentions to the condition.
     pub norm_eps: f64,
     /// Width of the encodings in the attentions.
     pub cross_attention_dim: PerLevel<usize>,
@@ -67,8 +71,8 @@ pub struct UNet2DConditionConfig {
     pub encoder_hid_dim: Option<usize>,
     /// Null or `text_proj`, which `encoder_hid_dim` means.
     pub encoder_hid_dim_type: Option<String>,
-    /// **The number of heads** of every transformer: a name that diffusers cannot take back. In the `Attn` and `Simple`
-    /// blocks the channels of one head, as it says; there diffusers gives the values of a list to the up blocks in the
+    /// **The number of heads** of every transformer: a name that diffusers cannot take back. In the `Attn`, `Simple` and
+    /// `K` blocks the channels of one head, as it says; there diffusers gives the values of a list to the up blocks in the
     /// order of the down blocks.
     pub attention_head_dim: PerLevel<usize>,
     /// Only null, as in diffusers: heads are counted by `attention_head_dim`.
@@ -93,13 +97,13 @@ pub struct UNet2DConditionConfig {
     pub resnet_skip_time_act: bool,
     /// Divides the output of the residual blocks of the `Resnet` and `Simple` blocks.
     pub resnet_out_scale_factor: f64,
-    /// `positional`.
+    /// `positional`: sinusoids of given frequencies; or `fourier`: of drawn ones.
     pub time_embedding_type: String,
-    /// Width of the time embedding; four times the first block's channels if not given.
+    /// Width of the time embedding; if not given, four times the first block's channels, or with `fourier` twice.
     pub time_embedding_dim: Option<usize>,
     /// An activation of the time embedding: `silu` (also written `swish`), `mish`, `gelu` or `relu`.
     pub time_embedding_act_fn: Option<String>,
-    /// Only null.
+    /// The same, before what conditions the network beside the time would be added.
     pub timestep_post_act: Option<String>,
     /// Width of what the time embedding is conditioned on, if anything.
     pub time_cond_proj_dim: Option<usize>,
@@ -109,7 +113,8 @@ pub struct UNet2DConditionConfig {
     pub conv_out_kernel: usize,
     /// `default`.
     pub attention_type: String,
-    /// Only null.
+    /// What normalises the condition in the blocks named "simple": `layer_norm`, `group_norm` or null. K blocks have a layer
+    /// norm in any case.
     pub cross_attention_norm: Option<String>,
 }
 
@@ -137,7 +142,7 @@ impl Default for UNet2DConditionConfig {
             mid_block_scale_factor: 1.0,
             dropout: 0.0,
             act_fn: "silu".to_owned(),
-            norm_num_groups: 32,
+            norm_num_groups: Some(32),
             norm_eps: 1e-5,
             cross_attention_dim: PerLevel::One(1280),
             transformer_layers_per_block: PerLevel::One(1),
@@ -183,6 +188,12 @@ impl NetworkConfig for UNet2DConditionConfig {
     fn current_name(&self, published: &str) -> Option<String> {
         Some(current_attention_name(published))
     }
+
+    fn initialise(&self, network: UNet2DCondition, random: &mut Random) -> UNet2DCondition {
+        let network = torch_default(network, random);
+        let time_proj = network.time_proj.map(|projection| projection.initialised(random));
+        UNet2DCondition { time_proj, ..network }
+    }
 }
 
 impl UNet2DConditionConfig {
@@ -201,67 +212,14 @@ impl UNet2DConditionConfig {
         [down, up].into_iter().chain(mid).any(|name| BlockKind::of(name).knows_context())
     }
 
+    /// Whether the frequencies of the timestep's sinusoids are drawn.
+    pub(super) fn is_fourier(&self) -> bool {
+        self.time_embedding_type == "fourier"
+    }
+
+    /// Width of the time embedding.
     pub(super) fn time_embedding_width(&self) -> usize {
-        self.time_embedding_dim.unwrap_or(4 * self.block_out_channels[0])
-    }
-
-    /// What the residual blocks of a down or up block divide their output by.
-    pub(super) fn output_scale(&self, kind: BlockKind) -> f64 {
-        if kind.resizes_by_resnet() { self.resnet_out_scale_factor } else { 1.0 }
-    }
-
-    /// A residual block that divides its output by `scale`.
-    pub(super) fn resnet(
-        &self,
-        kind: BlockKind,
-        [input, output]: [usize; 2],
-        scale: f64,
-        resample: Resample,
-        device: &Device,
-    ) -> ResnetBlock {
-        let settings = ResnetSettings {
-            input,
-            output,
-            time: Some(self.time_embedding_width()),
-            scale_shift: self.resnet_time_scale_shift == "scale_shift",
-            groups: self.norm_num_groups,
-            epsilon: self.norm_eps,
-            output_scale_factor: scale,
-        };
-        let skip_time_act = self.resnet_skip_time_act && kind.resizes_by_resnet();
-        ResnetBlock { skip_time_act, resample, ..ResnetBlock::new(settings, device) }
-    }
-
-    /// The attention of a block at resolution `level`, whose `attention_head_dim` is that of the resolution `heads`.
-    pub(super) fn attention(
-        &self,
-        kind: BlockKind,
-        level: usize,
-        heads: usize,
-        only_cross_attention: bool,
-        device: &Device,
-    ) -> Option<BlockAttention> {
-        let (channels, groups) = (self.block_out_channels[level], self.norm_num_groups);
-        let (context, head_dim) = (self.cross_attention_dim.at(level), self.attention_head_dim.at(heads));
-        let heads = if kind.takes_head_width() { channels / head_dim } else { head_dim };
-        match kind {
-            BlockKind::Plain | BlockKind::Resnet => None,
-            BlockKind::SelfAttention => {
-                let (epsilon, groups) = (self.norm_eps, Some(groups));
-                let settings = AttentionSettings { channels, heads, groups, epsilon, rescale_output_factor: 1.0 };
-                Some(BlockAttention::Own(Attention::new(settings, device)))
-            }
-            BlockKind::CrossAttention => {
-                let layers = self.transformer_layers_per_block.at(level);
-                let linear = self.use_linear_projection;
-                let settings =
-                    TransformerSettings { channels, context, heads, layers, groups, linear, only_cross_attention };
-                Some(BlockAttention::Transformer(Transformer2D::new(settings, device)))
-            }
-            BlockKind::Simple => {
-                let settings = AddedSettings { channels, context, heads, groups, only_cross_attention };
-                Some(BlockAttention::Added(AddedAttention::new(settings, device)))
-            }
-        }
+        let times = if self.is_fourier() { 2 } else { 4 };
+        self.time_embedding_dim.unwrap_or(times * self.block_out_channels[0])
     }
 }

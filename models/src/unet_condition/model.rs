@@ -3,16 +3,19 @@ use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{GroupNorm, Linear, LinearConfig, PaddingConfig2d};
 use burn::tensor::{Device, Tensor};
 
-use super::{Activation, Context, DownBlock, MidBlock, UNet2DConditionConfig, UpBlock};
-use crate::blocks::{TimestepEmbedding, new_norm, sinusoids};
+use super::UNet2DConditionConfig;
+use crate::blocks::unet::{Context, DownBlock, Ladder, MidBlock, Skips, UpBlock};
+use crate::blocks::{Activation, FourierProjection, TimestepEmbedding, new_norm, sinusoids};
 use crate::diffusion::{Condition, Network};
-use crate::ops::{conv2d, group_norm_silu, linear};
+use crate::ops::{conv2d, linear};
 
 /// The network that predicts, from encodings and a noisy sample, what it was trained to predict.
 #[derive(Module, Debug)]
 pub struct UNet2DCondition {
     /// From the sample's channels to the first block's.
     pub conv_in: Conv2d,
+    /// From timesteps to sinusoids of drawn frequencies, where those are not given.
+    pub time_proj: Option<FourierProjection>,
     /// From sinusoids to the time embedding.
     pub time_embedding: TimestepEmbedding,
     /// From the condition's width to that of the attentions, where they differ.
@@ -23,10 +26,13 @@ pub struct UNet2DCondition {
     pub mid_block: MidBlock,
     /// From the smallest resolution to the largest.
     pub up_blocks: Vec<UpBlock>,
-    /// Normalises the output.
-    pub conv_norm_out: GroupNorm,
+    /// Normalises the output, but where all blocks have groups of their own.
+    pub conv_norm_out: Option<GroupNorm>,
     /// To the prediction's channels.
     pub conv_out: Conv2d,
+    /// Of the normalised output.
+    #[module(skip)]
+    pub conv_act: Activation,
     /// Of the time embedding.
     #[module(skip)]
     pub time_embed_act: Option<Activation>,
@@ -42,25 +48,35 @@ pub struct UNet2DCondition {
 
 impl UNet2DCondition {
     pub(super) fn new(config: &UNet2DConditionConfig, device: &Device) -> Self {
-        let (first, levels) = (config.block_out_channels[0], config.block_out_channels.len());
-        let time_embedding = TimestepEmbedding::new(first, config.time_embedding_width(), device);
+        let (first, width, activation) =
+            (config.block_out_channels[0], config.time_embedding_width(), config.activation());
+        let sinusoids = if config.is_fourier() { width } else { first };
+        let named = |name: &Option<String>| name.as_deref().and_then(Activation::named);
+        let time_embedding = TimestepEmbedding {
+            activation,
+            post_activation: named(&config.timestep_post_act),
+            ..TimestepEmbedding::new(sinusoids, width, device)
+        };
+        let Ladder { down, mid, up, .. } = config.ladder();
         let encoder_hid_proj = config.encoder_hid_dim.map(|width| {
             let output = config.cross_attention_dim.at(0);
             LinearConfig::new(width, output).init(device)
         });
         Self {
             conv_in: conv([config.in_channels, first], config.conv_in_kernel, device),
+            time_proj: config.is_fourier().then(|| FourierProjection::new(width / 2, config.flip_sin_to_cos, device)),
             time_embedding: match config.time_cond_proj_dim {
-                Some(condition) => time_embedding.with_condition(condition, first, device),
+                Some(condition) => time_embedding.with_condition(condition, sinusoids, device),
                 None => time_embedding,
             },
             encoder_hid_proj,
-            down_blocks: (0..levels).map(|level| DownBlock::new(level, config, device)).collect(),
-            mid_block: MidBlock::new(config, device),
-            up_blocks: (0..levels).map(|index| UpBlock::new(index, config, device)).collect(),
-            conv_norm_out: new_norm([config.norm_num_groups, first], config.norm_eps, device),
+            down_blocks: down.iter().map(|(_, block)| DownBlock::new(block, device)).collect(),
+            mid_block: MidBlock::new(mid.as_ref().map(|(_, block)| block), device),
+            up_blocks: up.iter().map(|(_, block)| UpBlock::new(block, device)).collect(),
+            conv_norm_out: config.norm_num_groups.map(|groups| new_norm([groups, first], config.norm_eps, device)),
             conv_out: conv([first, config.out_channels], config.conv_out_kernel, device),
-            time_embed_act: config.time_embedding_act_fn.as_deref().and_then(Activation::named),
+            conv_act: activation,
+            time_embed_act: named(&config.time_embedding_act_fn),
             center_input_sample: config.center_input_sample,
             sinusoids: first,
             freq_shift: config.freq_shift,
@@ -73,11 +89,11 @@ impl UNet2DCondition {
     #[must_use]
     pub fn gradient_checkpointing(mut self, on: bool) -> Self {
         for block in &mut self.down_blocks {
-            block.gradient_checkpointing = on;
+            block.set_gradient_checkpointing(on);
         }
         self.mid_block.gradient_checkpointing = on;
         for block in &mut self.up_blocks {
-            block.gradient_checkpointing = on;
+            block.set_gradient_checkpointing(on);
         }
         self
     }
@@ -112,16 +128,20 @@ impl UNet2DCondition {
     pub fn forward_embedded(&self, sample: Tensor<4>, time: &Tensor<2>, condition: &Condition) -> Tensor<4> {
         let context = self.context(condition);
         let sample = if self.center_input_sample { sample * 2.0 - 1.0 } else { sample };
-        let mut hidden = conv2d(&self.conv_in, sample);
-        let mut skips = vec![hidden.clone()];
+        let mut hidden = conv2d(&self.conv_in, sample.clone());
+        let mut skips = Skips::new(hidden.clone(), sample);
         for block in &self.down_blocks {
-            hidden = block.forward(hidden, time, &context, &mut skips);
+            hidden = block.forward(hidden, time, Some(&context), &mut skips);
         }
-        hidden = self.mid_block.forward(hidden, time, &context);
+        hidden = self.mid_block.forward(hidden, time, Some(&context));
         for block in &self.up_blocks {
-            hidden = block.forward(hidden, time, &context, &mut skips);
+            hidden = block.forward(hidden, time, Some(&context), &mut skips);
         }
-        conv2d(&self.conv_out, group_norm_silu(&self.conv_norm_out, hidden))
+        let hidden = match &self.conv_norm_out {
+            Some(norm) => self.conv_act.of_norm(norm, hidden),
+            None => hidden,
+        };
+        conv2d(&self.conv_out, hidden)
     }
 
     /// The time embedding, itself conditioned on `condition`, such as the embedded guidance scale of a distilled network,
@@ -135,7 +155,10 @@ impl UNet2DCondition {
     ///
     /// If a condition is given to a network without `time_cond_proj_dim`.
     pub fn embed(&self, timesteps: Tensor<1>, condition: Option<Tensor<2>>) -> Tensor<2> {
-        let sinusoids = sinusoids(timesteps, self.sinusoids, self.freq_shift, self.flip_sin_to_cos);
+        let sinusoids = match &self.time_proj {
+            Some(projection) => projection.forward(timesteps),
+            None => sinusoids(timesteps, self.sinusoids, self.freq_shift, self.flip_sin_to_cos),
+        };
         let time = match condition {
             Some(condition) => self.time_embedding.forward_with(sinusoids, condition),
             None => self.time_embedding.forward(sinusoids),

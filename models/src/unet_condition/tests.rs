@@ -3,7 +3,8 @@
 use burn::tensor::Device;
 use serde_json::{Value, json};
 
-use super::{BlockAttention, PerLevel, UNet2DConditionConfig};
+use super::{PerLevel, UNet2DConditionConfig};
+use crate::blocks::unet::{BlockAttention, DownBlock, UpBlock};
 use crate::network::NetworkConfig;
 
 /// A `config.json` of these fields.
@@ -36,10 +37,24 @@ fn what_is_not_supported_is_refused_by_name() {
         ("_class_name", json!("UNet2DModel"), "_class_name: found \"UNet2DModel\", expected UNet2DConditionModel"),
         (
             "down_block_types",
-            json!(["KDownBlock2D", "DownBlock2D"]),
-            "down_block_types: found \"KDownBlock2D\", expected ",
+            json!(["DownBlock2D", "ADownBlock2D"]),
+            "down_block_types: found \"ADownBlock2D\", expected DownBlock2D or ",
         ),
-        ("up_block_types", json!(["UpBlock2D", "SkipUpBlock2D"]), "up_block_types: found \"SkipUpBlock2D\", expected "),
+        (
+            "down_block_types",
+            json!(["DownEncoderBlock2D", "DownBlock2D"]),
+            "down_block_types: found \"DownEncoderBlock2D\", which diffusers' own UNet2DConditionModel cannot be run with, ",
+        ),
+        (
+            "up_block_types",
+            json!(["UpBlock2D", "SkipUpBlock2D"]),
+            "up_block_types: found \"SkipUpBlock2D\", which diffusers' own UNet2DConditionModel cannot be run with, ",
+        ),
+        (
+            "down_block_types",
+            json!(["KDownBlock2D", "DownBlock2D"]),
+            "block_out_channels: found 4, expected enough for one group of a normalisation",
+        ),
         (
             "mid_block_type",
             json!("MidBlock"),
@@ -60,10 +75,20 @@ fn what_is_not_supported_is_refused_by_name() {
         ("class_embed_type", json!("timestep"), "class_embed_type: found \"timestep\", expected null"),
         ("num_class_embeds", json!(10), "num_class_embeds: found 10, expected null"),
         ("addition_embed_type", json!("text"), "addition_embed_type: found \"text\", expected null"),
-        ("timestep_post_act", json!("silu"), "timestep_post_act: found \"silu\", expected null"),
+        ("act_fn", json!("tanh"), "act_fn: found \"tanh\", expected silu or swish or "),
+        ("timestep_post_act", json!("tanh"), "timestep_post_act: found \"tanh\", expected silu or swish or "),
         ("time_embedding_act_fn", json!("tanh"), "time_embedding_act_fn: found \"tanh\", expected silu or swish or "),
-        ("time_embedding_type", json!("fourier"), "time_embedding_type: found \"fourier\", expected positional"),
-        ("cross_attention_norm", json!("group_norm"), "cross_attention_norm: found \"group_norm\", expected null"),
+        (
+            "time_embedding_type",
+            json!("learned"),
+            "time_embedding_type: found \"learned\", expected positional or fourier",
+        ),
+        (
+            "cross_attention_norm",
+            json!("rms"),
+            "cross_attention_norm: found \"rms\", expected layer_norm or group_norm",
+        ),
+        ("norm_num_groups", json!(null), "norm_num_groups: found null, expected a number, for DownBlock2D"),
         ("attention_type", json!("gated"), "attention_type: found \"gated\", expected default"),
         ("encoder_hid_dim_type", json!("image_proj"), "encoder_hid_dim_type: found \"image_proj\", expected text_proj"),
         ("encoder_hid_dim_type", json!("text_proj"), "encoder_hid_dim: found null, expected the width"),
@@ -96,6 +121,16 @@ fn heads_are_counted_where_diffusers_counts_them() {
         BlockAttention::Added(attention) => attention.heads,
         BlockAttention::Transformer(transformer) => transformer.transformer_blocks[0].attn2.heads,
     };
+    let down_heads = |block: &DownBlock| match block {
+        DownBlock::Plain(block) => heads(&block.attentions[0]),
+        DownBlock::K(block) => block.attentions[0].attn2.heads,
+        DownBlock::Skip(block) => heads(&block.attentions[0]),
+    };
+    let up_heads = |block: &UpBlock| match block {
+        UpBlock::Plain(block) => heads(&block.attentions[0]),
+        UpBlock::K(block) => block.attentions[0].attn2.heads,
+        UpBlock::Skip(block) => heads(&block.attentions[0]),
+    };
     let config = config(&json!({
         "block_out_channels": [32, 64, 128],
         "down_block_types": ["CrossAttnDownBlock2D", "AttnDownBlock2D", "SimpleCrossAttnDownBlock2D"],
@@ -105,11 +140,11 @@ fn heads_are_counted_where_diffusers_counts_them() {
     }));
     assert_eq!(config.validate(), Ok(()));
     let unet = config.build(&Device::flex());
-    let down: Vec<_> = unet.down_blocks.iter().map(|block| heads(&block.attentions[0])).collect();
+    let down: Vec<_> = unet.down_blocks.iter().map(down_heads).collect();
     assert_eq!(down, [2, 64 / 4, 128 / 8]);
     assert_eq!(heads(&unet.mid_block.attentions[0]), 8);
     // The last is 32 channels in heads of the third's width.
-    let up: Vec<_> = unet.up_blocks.iter().map(|block| heads(&block.attentions[0])).collect();
+    let up: Vec<_> = unet.up_blocks.iter().map(up_heads).collect();
     assert_eq!(up, [8, 64 / 4, 32 / 8]);
 }
 
@@ -131,4 +166,51 @@ fn encodings_have_one_width() {
     assert_eq!(field([6, 6, 6], Some(9)), "cross_attention_dim");
     let projected = UNet2DConditionConfig { cross_attention_dim: PerLevel::One(6), ..config([6; 3], Some(9)) };
     assert_eq!((projected.validate(), projected.condition_width()), (Ok(()), 9));
+}
+
+/// Which blocks can follow which is what diffusers finds out when it runs them: of these pairs of networks, that it builds
+/// all, the first runs and the second does not.
+#[test]
+fn blocks_that_do_not_fit_each_other_are_refused() {
+    let config = |[down, up]: [[&str; 2]; 2], channels: [usize; 2]| {
+        config(&json!({
+            "down_block_types": down,
+            "up_block_types": up,
+            "mid_block_type": null,
+            "block_out_channels": channels,
+            "time_embedding_dim": 64,
+            "attention_head_dim": 8,
+            "cross_attention_dim": 8,
+        }))
+    };
+    let [plain, k, k_cross] = ["DownBlock2D", "KDownBlock2D", "KCrossAttnDownBlock2D"];
+    let [plain_up, k_up, k_cross_up] = ["UpBlock2D", "KUpBlock2D", "KCrossAttnUpBlock2D"];
+    let pairs = [
+        ([[plain, k], [plain_up, plain_up]], [[plain, k], [plain_up, k_up]], [32, 64]),
+        ([[k, plain], [k_up, k_cross_up]], [[k, plain], [plain_up, k_up]], [32, 64]),
+        ([[k_cross, k], [k_cross_up, k_up]], [[k_cross, k_cross], [k_cross_up, k_up]], [32, 64]),
+        ([[plain, k], [plain_up, k_up]], [[plain, k], [k_up, k_up]], [32, 32]),
+        ([[k_cross, k], [k_up, plain_up]], [[k_cross, k_cross], [k_up, plain_up]], [64, 64]),
+        ([[k_cross, k_cross], [k_cross_up, plain_up]], [[k_cross, k], [k_cross_up, plain_up]], [64, 64]),
+    ];
+    for (runs, fails, channels) in pairs {
+        assert_eq!(config(runs, channels).validate(), Ok(()), "{runs:?}");
+        let error = config(fails, channels).validate().expect_err("blocks that do not fit");
+        assert_eq!(error.field, "up_block_types", "{fails:?}");
+    }
+}
+
+/// A K block mirrors the edge of its state, of which there must be two pixels.
+#[test]
+fn k_blocks_need_two_pixels() {
+    let config = config(&json!({
+        "down_block_types": ["KDownBlock2D", "KDownBlock2D"],
+        "up_block_types": ["KUpBlock2D", "KUpBlock2D"],
+        "block_out_channels": [32, 32],
+    }));
+    assert_eq!(config.check_size([4, 6]), Ok(()));
+    for size in [[2, 4], [4, 5]] {
+        let error = config.check_size(size).expect_err("too small").to_string();
+        assert!(error.contains("multiples of 2 from 4 on, for 2 resolutions"), "{error}");
+    }
 }

@@ -3,10 +3,22 @@
 use serde::Serialize;
 use serde_json::json;
 
-use super::block_kind::BlockKind;
-use super::{Activation, PerLevel, UNet2DConditionConfig};
+use super::{PerLevel, UNet2DConditionConfig};
+use crate::blocks::Activation;
+use crate::blocks::unet::{BlockKind, CrossNormKind};
 use crate::network::{ConfigError, check, one_of};
 use crate::unet::SampleSize;
+
+/// The blocks that diffusers can run this network with.
+const KINDS: [BlockKind; 7] = [
+    BlockKind::Plain,
+    BlockKind::SelfAttention,
+    BlockKind::CrossAttention,
+    BlockKind::Resnet,
+    BlockKind::Simple,
+    BlockKind::K,
+    BlockKind::KCross,
+];
 
 impl UNet2DConditionConfig {
     pub(super) fn check_all(&self) -> Result<(), ConfigError> {
@@ -14,44 +26,51 @@ impl UNet2DConditionConfig {
         self.check_absent()?;
         self.check_lists()?;
         self.check_numbers()?;
-        self.check_heads()?;
+        self.ladder().check()?;
         self.check_encodings()?;
         self.sample_size.map(SampleSize::dims).map_or(Ok(()), |size| self.check_size(size))
     }
 
     /// Checks the height and width of a sample. Any size from two to the number of downsamplings on is taken where every up
-    /// block brings its state to the size of the skips; where one of them doubles it, a multiple of that number only.
+    /// block brings its state to the size of the skips; where one of them doubles it, a multiple of that number only. A K
+    /// block mirrors its state, which must be larger than a pixel.
     pub fn check_size(&self, [height, width]: [usize; 2]) -> Result<(), ConfigError> {
         let levels = self.block_out_channels.len();
         let factor = 1 << levels.saturating_sub(1);
-        let resizing = &self.up_block_types[..levels.saturating_sub(1)];
-        let any =
-            resizing.iter().all(|name| matches!(BlockKind::of(name), BlockKind::Plain | BlockKind::CrossAttention));
-        let fits = |side: usize| side >= factor && (any || side.is_multiple_of(factor));
-        let sizes = if any { "at least" } else { "multiples of" };
-        let expected = format!("{sizes} {factor}, for {levels} resolutions");
+        let mut resizing = self.up_block_types[..levels.saturating_sub(1)].iter().map(|name| BlockKind::of(name));
+        let mirrored = resizing.clone().next().is_some_and(BlockKind::is_k);
+        let least = if mirrored { 2 * factor } else { factor };
+        let any = resizing.all(BlockKind::fits_any_size);
+        let fits = |side: usize| side >= least && (any || side.is_multiple_of(factor));
+        let sizes = match (any, mirrored) {
+            (true, _) => format!("at least {factor}"),
+            (false, false) => format!("multiples of {factor}"),
+            (false, true) => format!("multiples of {factor} from {least} on"),
+        };
+        let expected = format!("{sizes}, for {levels} resolutions");
         check("sample_size", fits(height) && fits(width), format_args!("{height}×{width}"), expected)
     }
 
     fn check_names(&self) -> Result<(), ConfigError> {
         one_of("_class_name", &self.class_name, &["UNet2DConditionModel"])?;
         if let Some(name) = &self.mid_block_type {
-            one_of("mid_block_type", name, &BlockKind::MID)?;
+            one_of("mid_block_type", name, &BlockKind::middles())?;
         }
-        one_of("act_fn", &self.act_fn, &["silu", "swish"])?;
         one_of("resnet_time_scale_shift", &self.resnet_time_scale_shift, &["default", "scale_shift"])?;
-        one_of("time_embedding_type", &self.time_embedding_type, &["positional"])?;
+        one_of("time_embedding_type", &self.time_embedding_type, &["positional", "fourier"])?;
         one_of("attention_type", &self.attention_type, &["default"])?;
-        if let Some(name) = &self.time_embedding_act_fn {
-            one_of("time_embedding_act_fn", name, &Activation::NAMES)?;
+        let activations = [
+            ("act_fn", Some(&self.act_fn)),
+            ("time_embedding_act_fn", self.time_embedding_act_fn.as_ref()),
+            ("timestep_post_act", self.timestep_post_act.as_ref()),
+        ];
+        for (field, name) in activations {
+            name.map_or(Ok(()), |name| one_of(field, name, &Activation::NAMES))?;
         }
-        for kind in &self.down_block_types {
-            one_of("down_block_types", kind, &BlockKind::DOWN)?;
+        if let Some(name) = &self.cross_attention_norm {
+            one_of("cross_attention_norm", name, &CrossNormKind::NAMES)?;
         }
-        for kind in &self.up_block_types {
-            one_of("up_block_types", kind, &BlockKind::UP)?;
-        }
-        Ok(())
+        BlockKind::check_names(&KINDS, "UNet2DConditionModel", &self.down_block_types, &self.up_block_types)
     }
 
     /// What is not supported.
@@ -64,8 +83,6 @@ impl UNet2DConditionConfig {
         null("class_embed_type", self.class_embed_type.as_ref())?;
         null("num_class_embeds", self.num_class_embeds.as_ref())?;
         null("addition_embed_type", self.addition_embed_type.as_ref())?;
-        null("timestep_post_act", self.timestep_post_act.as_ref())?;
-        null("cross_attention_norm", self.cross_attention_norm.as_ref())?;
         check("class_embeddings_concat", !self.class_embeddings_concat, "true", "false")?;
         check("dual_cross_attention", !self.dual_cross_attention, "true", "false")?;
         check("dropout", self.dropout == 0.0, self.dropout, "0")
@@ -106,7 +123,7 @@ impl UNet2DConditionConfig {
             |field, most: usize, size: usize| check(field, (1..=most).contains(&size), size, format!("1 to {most}"));
         size("in_channels", MOST, self.in_channels)?;
         size("out_channels", MOST, self.out_channels)?;
-        size("norm_num_groups", MOST, self.norm_num_groups)?;
+        size("norm_num_groups", MOST, self.norm_num_groups.unwrap_or(1))?;
         size("encoder_hid_dim", MOST, self.encoder_hid_dim.unwrap_or(1))?;
         size("time_embedding_dim", MOST, self.time_embedding_dim.unwrap_or(1))?;
         size("time_cond_proj_dim", MOST, self.time_cond_proj_dim.unwrap_or(1))?;
@@ -129,37 +146,13 @@ impl UNet2DConditionConfig {
         for (field, scale) in [("mid_block_scale_factor", mid), ("resnet_out_scale_factor", resnet)] {
             check(field, scale.is_finite() && scale != 0.0, scale, "a finite number other than 0")?;
         }
-        let groups = self.norm_num_groups;
-        for channels in &self.block_out_channels {
-            let expected = format!("multiples of norm_num_groups, {groups}");
-            check("block_out_channels", channels.is_multiple_of(groups), channels, expected)?;
-        }
+        let width = self.time_embedding_width();
+        let holds = !self.is_fourier() || width.is_multiple_of(2);
+        check("time_embedding_dim", holds, width, "an even number, for sines and cosines")?;
         let first = self.block_out_channels[0];
         check("block_out_channels", first.is_multiple_of(2), first, "even first")?;
         let expected = format!("less than {}, half of the first block's channels", first / 2);
         check("freq_shift", self.freq_shift < (first / 2) as f64, self.freq_shift, expected)
-    }
-
-    /// Every attention's channels must be shared evenly among its heads.
-    fn check_heads(&self) -> Result<(), ConfigError> {
-        let last = self.block_out_channels.len() - 1;
-        let down = self.down_block_types.iter().enumerate().map(|(level, name)| (name, level, level));
-        // See `attention_head_dim` for the second level.
-        let up = self.up_block_types.iter().enumerate().map(|(index, name)| {
-            let kind = BlockKind::of(name);
-            (name, last - index, if kind.takes_head_width() { index } else { last - index })
-        });
-        let mid = self.mid_block_type.iter().map(|name| (name, last, last));
-        for (name, level, of_heads) in down.chain(up).chain(mid) {
-            let (kind, channels) = (BlockKind::of(name), self.block_out_channels[level]);
-            if kind.takes_head_width() || kind.knows_context() {
-                let found = self.attention_head_dim.at(of_heads);
-                let meaning = if kind.takes_head_width() { "channels of a head" } else { "number of heads" };
-                let expected = format!("a divisor of the {channels} channels of {name}, where it is the {meaning}");
-                check("attention_head_dim", channels.is_multiple_of(found), found, expected)?;
-            }
-        }
-        Ok(())
     }
 
     /// All attentions are to the same encodings.

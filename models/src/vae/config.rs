@@ -2,7 +2,7 @@ use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
 use super::{AutoencoderKl, latent_diffusion};
-use crate::blocks::{Attention, AttentionSettings, ResnetBlock, ResnetSettings};
+use crate::blocks::{Activation, Attention, AttentionSettings, Resample, ResnetBlock, ResnetSettings};
 use crate::network::{ConfigError, NetworkConfig, check, current_attention_name, one_of};
 use crate::unet::SampleSize;
 
@@ -181,9 +181,12 @@ impl AutoencoderKlConfig {
             output,
             time: None,
             scale_shift: false,
-            groups: self.norm_num_groups,
+            skip_time_act: false,
+            groups: [self.norm_num_groups; 2],
             epsilon: NORM_EPS,
+            activation: Activation::Silu,
             output_scale_factor: 1.0,
+            resample: Resample::Keep,
         };
         ResnetBlock::new(settings, device)
     }

@@ -3,15 +3,14 @@
 use super::target::Target;
 use crate::cli::output::counted;
 use crate::cli::{Failure, Global, Outcome, Output};
-use crate::dataset::{Dataset, holds_dataset, walk};
+use crate::dataset::{Dataset, walk};
 use crate::encodings::{AudioFileEncoder, EncodeAudioError, Recording, encode_recordings};
 use crate::interrupt::stop_flag;
 use crate::progress::clock;
+use crate::skipped::{self, Skipped};
 use clap::Args;
-use nocturne_models::files::{remove_if_there, write_atomic};
 use nocturne_vocoder::audio::READS;
-use serde_json::{Value, json};
-use std::collections::HashSet;
+use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -58,11 +57,10 @@ impl Audio {
             encoded => encoded.map_err(Failure::failed)?,
         };
         encoded.skipped.extend(unfollowed);
-        for (audio_file, reason) in &encoded.skipped {
-            tracing::warn!("skipped {audio_file}: {reason}");
-        }
+        encoded.skipped.iter().for_each(Skipped::warn);
         if let Target::File(path) = &target {
-            list_skipped(path, &encoded.skipped).map_err(Failure::failed)?;
+            let folder = path.parent().unwrap_or(Path::new(""));
+            skipped::write(folder, &encoded.skipped).map_err(|(_, error)| Failure::failed(error))?;
         }
         let count = encoded.encodings.len();
         let Some(dim) = encoded.encodings.values().next().map(|encoding| encoding.dim) else {
@@ -92,8 +90,8 @@ impl Audio {
     }
 }
 
-/// Recordings, and the names of those that are left out, with the reason.
-type Found = (Vec<Recording>, Vec<(String, String)>);
+/// Recordings, and what is left out.
+type Found = (Vec<Recording>, Vec<Skipped>);
 
 /// The recordings in a folder, named as `prepare` names them; links that are not followed are left out.
 fn in_folder(folder: &Path) -> Result<Found, Failure> {
@@ -105,7 +103,7 @@ fn in_folder(folder: &Path) -> Result<Found, Failure> {
     }
     let name = |path: &Path| folder.join(path).to_string_lossy().into_owned();
     let recording = |path: &PathBuf| Recording { path: folder.join(path), audio_file: name(path) };
-    let unfollowed = listing.unfollowed.iter().map(|(path, reason)| (name(path), (*reason).to_owned()));
+    let unfollowed = listing.unfollowed.iter().map(|(path, reason)| Skipped::new(name(path), reason));
     Ok((listing.files.iter().map(recording).collect(), unfollowed.collect()))
 }
 
@@ -113,20 +111,4 @@ fn in_folder(folder: &Path) -> Result<Found, Failure> {
 fn of_dataset(dataset: &Path) -> Result<Vec<Recording>, Failure> {
     let (names, _) = Dataset::open(dataset)?.audio_files()?;
     Ok(names.into_iter().map(|name| Recording { path: PathBuf::from(&name), audio_file: name }).collect())
-}
-
-/// Writes `skipped.jsonl` beside the encodings, or removes that of an earlier run. In a dataset's folder it is the list of
-/// `prepare`, to which recordings are added that it has not.
-fn list_skipped(encodings: &Path, skipped: &[(String, String)]) -> std::io::Result<()> {
-    let folder = encodings.parent().unwrap_or(Path::new(""));
-    let list = folder.join("skipped.jsonl");
-    let kept = if holds_dataset(folder) { std::fs::read_to_string(&list).unwrap_or_default() } else { String::new() };
-    let named = |line: &str| serde_json::from_str::<Value>(line).ok()?["audio_file"].as_str().map(str::to_owned);
-    let known: HashSet<String> = kept.lines().filter_map(named).collect();
-    let new = skipped.iter().filter(|(audio_file, _)| !known.contains(audio_file));
-    let lines: Vec<String> = new
-        .map(|(audio_file, reason)| format!("{}\n", json!({ "audio_file": audio_file, "reason": reason })))
-        .collect();
-    let text = kept + &lines.concat();
-    if text.is_empty() { remove_if_there(&list) } else { write_atomic(&list, text.as_bytes()) }
 }

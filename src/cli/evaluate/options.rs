@@ -5,11 +5,11 @@ use crate::cli::Outcome;
 use crate::cli::output::counted;
 use crate::cli::values::finite;
 use crate::evaluate::{
-    EvaluateError, Hearing, Manifest, OnProgress, Profile, Report, Sets, Skipped, default_folder, write_page,
-    write_skipped,
+    EvaluateError, Hearing, Manifest, OnProgress, Profile, Report, Sets, default_folder, write_page,
 };
 use crate::interrupt::stop_flag;
 use crate::progress::Progress;
+use crate::skipped::{self, Skipped};
 use clap::Args;
 use nocturne_evaluation::Bootstrap;
 use serde_json::json;
@@ -206,7 +206,7 @@ pub fn outcome(beside: Option<&Path>, skipped: &[Skipped]) -> Result<Outcome, Ev
         return Ok(Outcome::Done);
     }
     if let Some(folder) = beside {
-        write_skipped(folder, skipped)?;
+        skipped::write(folder, skipped).map_err(|(path, error)| EvaluateError::io(&path)(error))?;
     }
     tracing::warn!("{} left out", counted(skipped.len() as u64, "file"));
     Ok(Outcome::Skipped)

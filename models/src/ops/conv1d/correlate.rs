@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use super::geometry::{Geometry, Signal};
 use super::interleave::interleave;
 use super::share::share;
-use super::strip::{Terms, VECTORS, correlate, rows_at_once};
+use super::strip::{ALONE, Terms, VECTORS, correlate, rows_at_once};
 use super::tile::Layout;
 use crate::ops::fresh::{Fresh, fresh};
 
@@ -281,7 +281,8 @@ fn sum_block<S: Simd, const ROWS: usize>(
         let (now, later) = weights.split_at(ROWS * c.depth * taps.len());
         weights = later;
         let terms = Terms { tile, pitch: c.layout.pitch(), places, weights: now };
-        for at in (0..positions).step_by(VECTORS * S::F32_LANES) {
+        let mut at = 0;
+        while at < positions {
             let mut store = |row: usize, sums: &[f32]| {
                 if c.phases.len() > 1 {
                     scratch.sums[(row * c.phases.len() + index) * width + at..][..sums.len()].copy_from_slice(sums);
@@ -294,15 +295,20 @@ fn sum_block<S: Simd, const ROWS: usize>(
                     }
                 }
             };
-            match (positions - at).div_ceil(S::F32_LANES) {
-                1 => sum_strip::<S, ROWS, 1>(simd, terms, at, &bias, &mut store),
-                2 => sum_strip::<S, ROWS, 2>(simd, terms, at, &bias, &mut store),
-                _ => sum_strip::<S, ROWS, VECTORS>(simd, terms, at, &bias, &mut store),
-            }
+            let vectors = (positions - at).div_ceil(S::F32_LANES);
+            at += S::F32_LANES
+                * match vectors {
+                    1 => sum_strip::<S, ROWS, 1>(simd, terms, at, &bias, &mut store),
+                    2 => sum_strip::<S, ROWS, 2>(simd, terms, at, &bias, &mut store),
+                    // One row alone has registers to spare, and additions that would wait for each other.
+                    ALONE.. if ROWS == 1 => sum_strip::<S, ROWS, ALONE>(simd, terms, at, &bias, &mut store),
+                    _ => sum_strip::<S, ROWS, VECTORS>(simd, terms, at, &bias, &mut store),
+                };
         }
     }
 }
 
+/// Stores the sums of `V` vectors of positions from `at` on; gives `V`.
 #[inline(always)]
 fn sum_strip<S: Simd, const ROWS: usize, const V: usize>(
     simd: S,
@@ -310,8 +316,9 @@ fn sum_strip<S: Simd, const ROWS: usize, const V: usize>(
     at: usize,
     bias: &[f32; ROWS],
     store: &mut impl FnMut(usize, &[f32]),
-) {
+) -> usize {
     for (row, sums) in correlate::<S, ROWS, V>(simd, terms, at, bias).iter().enumerate() {
         store(row, bytemuck::cast_slice(sums));
     }
+    V
 }

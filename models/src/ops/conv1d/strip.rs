@@ -8,6 +8,9 @@ use pulp::{Simd, bytemuck};
 /// Vectors of neighbouring positions that are summed at once.
 pub(super) const VECTORS: usize = 3;
 
+/// As many of a row that is summed alone.
+pub(super) const ALONE: usize = 8;
+
 /// Rows that are summed at once: as many as leave registers for the vectors that stream by.
 pub(super) const fn rows_at_once<S: Simd>() -> usize {
     if S::REGISTER_COUNT < 32 { 4 } else { 8 }

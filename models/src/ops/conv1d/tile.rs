@@ -9,7 +9,7 @@ pub(super) const WIDEST: usize = 16;
 const STRIP: usize = VECTORS * WIDEST;
 
 /// No tile is longer, so that the kernels find its rows in the first-level cache.
-const LONGEST: usize = 40 * STRIP;
+const LONGEST: usize = 96 * STRIP;
 
 /// No tile is shorter only for the sake of their number.
 const SHORTEST: usize = 2 * STRIP;

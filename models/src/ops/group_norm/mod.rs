@@ -4,8 +4,8 @@ mod autodiff;
 mod kernels;
 
 use burn::backend::Dispatch;
-use burn::nn::GroupNorm;
-use burn::tensor::{Tensor, activation};
+use burn::nn::{GroupNorm, GroupNormConfig};
+use burn::tensor::{DType, Tensor, activation};
 
 use super::has_kernels;
 use autodiff::GroupNormKernel;
@@ -34,6 +34,31 @@ pub fn group_norm(layer: &GroupNorm, input: Tensor<4>) -> Tensor<4> {
 /// If the channels of `input` are not those of `layer`.
 pub fn group_norm_silu(layer: &GroupNorm, input: Tensor<4>) -> Tensor<4> {
     normalised(layer, input, true)
+}
+
+/// The group normalisation of `input` without parameters.
+///
+/// # Shapes
+///
+/// `[batch, channel, height, width]` → the same
+///
+/// # Panics
+///
+/// If `groups` do not divide the channels.
+pub fn group_norm_plain(input: Tensor<4>, groups: usize, epsilon: f64) -> Tensor<4> {
+    let (outer, channels) = (input.dtype(), input.dims()[1]);
+    assert!(channels.is_multiple_of(groups), "{groups} groups of {channels} channels");
+    let input = input.cast(DType::F32);
+    let output = if has_kernels(&input) {
+        let device = input.device();
+        let [scale, shift] = [Tensor::<1>::ones([channels], &device), Tensor::zeros([channels], &device)];
+        let [input, scale, shift] = [input.into_dispatch(), scale.into_dispatch(), shift.into_dispatch()];
+        Tensor::from_dispatch(Dispatch::group_norm_kernel(input, scale, shift, groups, epsilon, false))
+    } else {
+        let config = GroupNormConfig::new(groups, channels).with_epsilon(epsilon).with_affine(false);
+        config.init(&input.device()).forward(input)
+    };
+    output.cast(outer)
 }
 
 /// Normalises in the precision of the norm's own parameters: in mixed precision these are float32, because the variance

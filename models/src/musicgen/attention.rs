@@ -1,0 +1,93 @@
+use burn::module::Module;
+use burn::nn::{Linear, LinearConfig};
+use burn::tensor::{Device, Tensor};
+
+use super::MusicgenDecoderConfig;
+use super::memory::Past;
+use crate::ops::{AttentionOptions, attention, linear};
+
+/// Attention of several heads, without bias in its layers.
+#[derive(Module, Debug)]
+pub struct Attention {
+    /// Keys.
+    pub k_proj: Linear,
+    /// Values.
+    pub v_proj: Linear,
+    /// Queries.
+    pub q_proj: Linear,
+    /// From the heads.
+    pub out_proj: Linear,
+    /// How many heads.
+    pub heads: usize,
+}
+
+impl Attention {
+    pub(super) fn new(config: &MusicgenDecoderConfig, device: &Device) -> Self {
+        let layer = || without_bias([config.hidden_size; 2], device);
+        Self { k_proj: layer(), v_proj: layer(), q_proj: layer(), out_proj: layer(), heads: config.num_attention_heads }
+    }
+
+    /// Keys and values of what is attended to.
+    ///
+    /// # Shapes
+    ///
+    /// `[batch, position, width]` → the same, twice
+    pub fn keys_and_values(&self, input: Tensor<3>) -> [Tensor<3>; 2] {
+        [linear(&self.k_proj, input.clone()), linear(&self.v_proj, input)]
+    }
+
+    /// Attention of every position to itself and those before it.
+    ///
+    /// # Shapes
+    ///
+    /// `[batch, position, width]` → the same
+    pub fn to_earlier(&self, input: Tensor<3>) -> Tensor<3> {
+        let query = linear(&self.q_proj, input.clone());
+        let [key, value] = self.keys_and_values(input);
+        let options = AttentionOptions { causal: true, ..AttentionOptions::default() };
+        linear(&self.out_proj, attention(query, key, value, self.heads, options))
+    }
+
+    /// The same where `past` has the keys and values of earlier positions, and receives those of the new ones.
+    ///
+    /// # Shapes
+    ///
+    /// `[batch, new position, width]` → the same
+    pub(super) fn to_past(&self, input: Tensor<3>, past: &mut Past) -> Tensor<3> {
+        let shape @ [batch, count, width] = input.dims();
+        let query = linear(&self.q_proj, input.clone());
+        let [key, value] = self.keys_and_values(input);
+        let side_by_side = |tensor: Tensor<3>| tensor.swap_dims(0, 1).reshape([1, count, batch * width]);
+        let [key, value] = past.extend(side_by_side(key), side_by_side(value));
+        let options = AttentionOptions { causal: true, ..AttentionOptions::default() };
+        let attended = attention(side_by_side(query), key, value, batch * self.heads, options);
+        let attended = attended.reshape([count, batch, width]).swap_dims(0, 1).reshape(shape);
+        linear(&self.out_proj, attended)
+    }
+
+    /// Attention to given keys and values. `hidden` is added to the scores: −∞ hides a token.
+    ///
+    /// # Shapes
+    ///
+    /// `[batch, position, width]`, `[batch, token, width]` twice, `[batch, token]` → `[batch, position, width]`
+    pub fn to_condition(
+        &self,
+        input: Tensor<3>,
+        [key, value]: [Tensor<3>; 2],
+        hidden: Option<&Tensor<2>>,
+    ) -> Tensor<3> {
+        let [batch, positions, _] = input.dims();
+        let bias = hidden.map(|hidden| {
+            let [_, tokens] = hidden.dims();
+            hidden.clone().reshape([batch, 1, 1, tokens]).expand([batch, 1, positions, tokens])
+        });
+        let options = AttentionOptions { bias, ..AttentionOptions::default() };
+        let query = linear(&self.q_proj, input);
+        linear(&self.out_proj, attention(query, key, value, self.heads, options))
+    }
+}
+
+/// A linear layer of `[in, out]`.
+pub(super) fn without_bias([input, output]: [usize; 2], device: &Device) -> Linear {
+    LinearConfig::new(input, output).with_bias(false).init(device)
+}

@@ -1,0 +1,223 @@
+use std::ops::ControlFlow;
+
+use burn::tensor::{Device, Int, Tensor, TensorData};
+
+use super::{DelayPattern, Memory, MusicgenDecoderConfig, MusicgenForCausalLm, Sampling, guided};
+use crate::random::Random;
+
+/// What the music is to be like.
+#[derive(Clone, Debug)]
+pub struct Condition {
+    /// Encodings at the model's width, `[batch, token, width]`, zeros for tokens that only fill the batch.
+    pub states: Tensor<3>,
+    /// What is added to the scores of tokens, `[batch, token]`: −∞ hides one. transformers hides those that only fill the
+    /// batch, so that an item is the same alone and in company; audiocraft hides none.
+    pub hidden: Option<Tensor<2>>,
+}
+
+/// What is generated, and how.
+#[derive(Clone, Copy, Debug)]
+pub struct Generation<'a> {
+    /// Frames of music, the prompt's included.
+    pub frames: usize,
+    /// Music to go on from: for each item, for each codebook, equally many codes.
+    pub prompts: &'a [Vec<Vec<usize>>],
+    /// How tokens are drawn.
+    pub sampling: Sampling,
+    /// How far to go beyond the unconditional scores; 1 for no guidance.
+    pub guidance_scale: f32,
+    /// One for each item, so that an item is the same in every batch.
+    pub seeds: &'a [u64],
+}
+
+/// Why nothing can be generated.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum GenerationError {
+    /// There is not the same number of everything.
+    #[error("{found} {what} for {items} items")]
+    Items {
+        /// Of what.
+        what: &'static str,
+        /// How many there are.
+        found: usize,
+        /// How many there must be.
+        items: usize,
+    },
+    /// A prompt has other codebooks than the model, or prompts differ in length.
+    #[error("the prompt of item {item} has {found:?} codes by codebook; expected {codebooks} codebooks of {frames}")]
+    Prompt {
+        /// Which.
+        item: usize,
+        /// Its codes in each codebook.
+        found: Vec<usize>,
+        /// Those of the model.
+        codebooks: usize,
+        /// The codes of the first prompt.
+        frames: usize,
+    },
+    /// A prompt has a code that the model has not.
+    #[error("the prompt of item {item} has the code {found}; the model's go to {most}")]
+    Code {
+        /// Which.
+        item: usize,
+        /// The code.
+        found: usize,
+        /// The last of the model's codes.
+        most: usize,
+    },
+    /// A prompt is longer than what is wanted.
+    #[error("a prompt of {prompt} frames, where {frames} are to be made in all")]
+    Long {
+        /// Its frames.
+        prompt: usize,
+        /// All frames.
+        frames: usize,
+    },
+    /// The model gives no numbers: its weights are broken, or too large for their precision.
+    #[error("scores of frame {frame} that are not numbers")]
+    NotFinite {
+        /// The first such frame.
+        frame: usize,
+    },
+}
+
+/// Generates frames one step after another, as `MusicGen.generate` of audiocraft does. `on_frame` is told of each frame that is
+/// complete, and may end it there; the frames so far are given back then.
+///
+/// # Shapes
+///
+/// codes `[item][codebook][frame]`
+///
+/// # Errors
+///
+/// See [`GenerationError`].
+pub fn generate(
+    network: &MusicgenForCausalLm,
+    config: &MusicgenDecoderConfig,
+    condition: Option<&Condition>,
+    generation: &Generation,
+    mut on_frame: impl FnMut(usize, &[Vec<Vec<usize>>]) -> ControlFlow<()>,
+) -> Result<Vec<Vec<Vec<usize>>>, GenerationError> {
+    let Generation { frames, prompts, sampling, guidance_scale, seeds } = *generation;
+    let known = check(generation, config, condition)?;
+    let pattern = config.delay_pattern();
+    // Zeros stand for codes that are not made yet; no step reads them before.
+    let mut codes = prompts.to_vec();
+    codes.iter_mut().flatten().for_each(|codes| codes.resize(frames, 0));
+    let mut decoding = Decoding::new(network, condition, guidance_scale, seeds.len(), pattern.steps(frames));
+    let mut seen = 0;
+    for step in known + 1..pattern.steps(frames) {
+        let scores = decoding.step(&pattern, &codes, seen..step, config.special());
+        seen = step;
+        for (item, (codes, scores)) in codes.iter_mut().zip(&scores).enumerate() {
+            let mut random = Random::new(seeds[item], "musicgen token", step as u64);
+            for (codebook, scores) in scores.chunks_exact(config.vocab_size).enumerate() {
+                let Some(frame) = pattern.frame(codebook, step, frames) else { continue };
+                if frame < known {
+                    continue;
+                }
+                if scores.iter().any(|score| !score.is_finite()) {
+                    return Err(GenerationError::NotFinite { frame });
+                }
+                codes[codebook][frame] = sampling.draw(scores, &mut random);
+            }
+        }
+        if let Some(frame) = step.checked_sub(pattern.complete(0)).filter(|frame| *frame >= known)
+            && on_frame(frame, &codes).is_break()
+        {
+            codes.iter_mut().flatten().for_each(|codes| codes.truncate(frame + 1));
+            break;
+        }
+    }
+    Ok(codes)
+}
+
+/// Checks what was asked for; gives the frames of the prompts.
+fn check(
+    generation: &Generation,
+    config: &MusicgenDecoderConfig,
+    condition: Option<&Condition>,
+) -> Result<usize, GenerationError> {
+    let (items, frames) = (generation.seeds.len(), generation.frames);
+    let conditions = condition.map_or(items, |condition| condition.states.dims()[0]);
+    for (what, found) in [("prompts", generation.prompts.len()), ("conditions", conditions)] {
+        if found != items {
+            return Err(GenerationError::Items { what, found, items });
+        }
+    }
+    let known = generation.prompts.first().and_then(|prompt| prompt.first()).map_or(0, Vec::len);
+    for (item, prompt) in generation.prompts.iter().enumerate() {
+        let found: Vec<usize> = prompt.iter().map(Vec::len).collect();
+        if found != vec![known; config.num_codebooks] {
+            return Err(GenerationError::Prompt { item, found, codebooks: config.num_codebooks, frames: known });
+        }
+        if let Some(&found) = prompt.iter().flatten().find(|code| **code >= config.vocab_size) {
+            return Err(GenerationError::Code { item, found, most: config.vocab_size - 1 });
+        }
+    }
+    if known > frames { Err(GenerationError::Long { prompt: known, frames }) } else { Ok(known) }
+}
+
+/// The network and what it remembers: with guidance the items twice, the second time without a condition.
+struct Decoding<'a> {
+    network: &'a MusicgenForCausalLm,
+    memory: Memory,
+    hidden: Option<Tensor<2>>,
+    /// Where there is guidance.
+    scale: Option<f32>,
+    device: Device,
+}
+
+impl<'a> Decoding<'a> {
+    fn new(
+        network: &'a MusicgenForCausalLm,
+        condition: Option<&Condition>,
+        guidance_scale: f32,
+        items: usize,
+        steps: usize,
+    ) -> Self {
+        let device = network.lm_heads[0].weight.val().device();
+        let scale = condition.and(Some(guidance_scale)).filter(|scale| (scale - 1.0).abs() > 0.0);
+        // Zeros as keys and values add nothing, hidden or not: they are the absent condition.
+        let twice = |states: Tensor<3>| Tensor::cat(vec![states.clone(), states.zeros_like()], 0);
+        let states = condition.map(|condition| condition.states.clone());
+        let states = if scale.is_some() { states.map(twice) } else { states };
+        let hidden = condition.and_then(|condition| condition.hidden.clone());
+        let hidden = hidden.map(|hidden| {
+            if scale.is_some() { Tensor::cat(vec![hidden.clone(), hidden.zeros_like()], 0) } else { hidden }
+        });
+        let streams = if scale.is_some() { 2 * items } else { items };
+        Self { network, memory: network.memory(streams, steps, states.as_ref()), hidden, scale, device }
+    }
+
+    /// The scores of the step after `steps`, for each item `[codebook · token]`.
+    fn step(
+        &mut self,
+        pattern: &DelayPattern,
+        codes: &[Vec<Vec<usize>>],
+        steps: std::ops::Range<usize>,
+        special: usize,
+    ) -> Vec<Vec<f32>> {
+        let count = steps.len();
+        let of_item = |codes: &Vec<Vec<usize>>| {
+            let by_step: Vec<_> = steps.clone().map(|step| pattern.step(codes, step, special)).collect();
+            (0..pattern.codebooks())
+                .flat_map(|book| by_step.iter().map(|step| step[book] as i32).collect::<Vec<_>>())
+                .collect()
+        };
+        let mut input: Vec<i32> = codes.iter().flat_map(|codes| -> Vec<i32> { of_item(codes) }).collect();
+        let streams = if self.scale.is_some() { 2 * codes.len() } else { codes.len() };
+        input.extend_from_within(..input.len() * (streams / codes.len() - 1));
+        let shape = [streams, pattern.codebooks(), count];
+        let input = Tensor::<3, Int>::from_data(TensorData::new(input, shape), &self.device);
+        let scores = self.network.step(input, &mut self.memory, self.hidden.as_ref());
+        let length = scores.dims()[1..].iter().product::<usize>();
+        let values: Vec<f32> = scores.into_data().convert::<f32>().try_to_vec().expect("f32, as converted");
+        let (with, without) = values.split_at(codes.len() * length);
+        let with = with.chunks_exact(length);
+        match self.scale {
+            None => with.map(<[f32]>::to_vec).collect(),
+            Some(scale) => with.zip(without.chunks_exact(length)).map(|(a, b)| guided(a, b, scale)).collect(),
+        }
+    }
+}

@@ -1,0 +1,86 @@
+use burn::module::Module;
+use burn::nn::{LayerNorm, LayerNormConfig, Linear};
+use burn::tensor::{Device, Tensor, activation};
+
+use super::attention::without_bias;
+use super::memory::LayerMemory;
+use super::{Attention, MusicgenDecoderConfig};
+use crate::ops::{layer_norm, linear};
+
+/// Added to the variances.
+pub(super) const EPSILON: f64 = 1e-5;
+
+/// Attention to earlier positions, attention to the condition, a feed-forward network; each of the normalised input, and
+/// added to it.
+#[derive(Module, Debug)]
+pub struct DecoderLayer {
+    /// To earlier positions.
+    pub self_attn: Attention,
+    /// Normalises its input.
+    pub self_attn_layer_norm: LayerNorm,
+    /// To the condition.
+    pub encoder_attn: Attention,
+    /// Normalises its input.
+    pub encoder_attn_layer_norm: LayerNorm,
+    /// To the wide space.
+    pub fc1: Linear,
+    /// Back.
+    pub fc2: Linear,
+    /// Normalises the input of the feed-forward network.
+    pub final_layer_norm: LayerNorm,
+}
+
+impl DecoderLayer {
+    pub(super) fn new(config: &MusicgenDecoderConfig, device: &Device) -> Self {
+        let (width, inner) = (config.hidden_size, config.ffn_dim);
+        Self {
+            self_attn: Attention::new(config, device),
+            self_attn_layer_norm: new_norm(config, device),
+            encoder_attn: Attention::new(config, device),
+            encoder_attn_layer_norm: new_norm(config, device),
+            fc1: without_bias([width, inner], device),
+            fc2: without_bias([inner, width], device),
+            final_layer_norm: new_norm(config, device),
+        }
+    }
+
+    /// Without a condition nothing is attended to but earlier positions. `hidden` is added to the scores of the condition's
+    /// tokens.
+    ///
+    /// # Shapes
+    ///
+    /// `[batch, position, width]`, `[batch, token, width]`, `[batch, token]` → `[batch, position, width]`
+    pub fn forward(&self, input: Tensor<3>, condition: Option<Tensor<3>>, hidden: Option<&Tensor<2>>) -> Tensor<3> {
+        let attended = self.self_attn.to_earlier(layer_norm(&self.self_attn_layer_norm, EPSILON, input.clone()));
+        let condition = condition.map(|condition| self.encoder_attn.keys_and_values(condition));
+        self.rest(input + attended, condition, hidden)
+    }
+
+    /// The same for new positions behind those that `memory` has seen.
+    ///
+    /// # Shapes
+    ///
+    /// `[batch, new position, width]`, `[batch, token]` → `[batch, new position, width]`
+    pub(super) fn step(&self, input: Tensor<3>, memory: &mut LayerMemory, hidden: Option<&Tensor<2>>) -> Tensor<3> {
+        let normed = layer_norm(&self.self_attn_layer_norm, EPSILON, input.clone());
+        let attended = self.self_attn.to_past(normed, &mut memory.own);
+        self.rest(input + attended, memory.condition.clone(), hidden)
+    }
+
+    /// What follows the attention to earlier positions.
+    fn rest(&self, input: Tensor<3>, condition: Option<[Tensor<3>; 2]>, hidden: Option<&Tensor<2>>) -> Tensor<3> {
+        let input = match condition {
+            Some(condition) => {
+                let normed = layer_norm(&self.encoder_attn_layer_norm, EPSILON, input.clone());
+                input + self.encoder_attn.to_condition(normed, condition, hidden)
+            }
+            None => input,
+        };
+        let normed = layer_norm(&self.final_layer_norm, EPSILON, input.clone());
+        input + linear(&self.fc2, activation::gelu(linear(&self.fc1, normed)))
+    }
+}
+
+pub(super) fn new_norm(config: &MusicgenDecoderConfig, device: &Device) -> LayerNorm {
+    LayerNormConfig::new(config.hidden_size).with_epsilon(EPSILON).init(device)
+}

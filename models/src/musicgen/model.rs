@@ -1,0 +1,142 @@
+use burn::module::Module;
+use burn::nn::{Embedding, EmbeddingConfig, LayerNorm, Linear};
+use burn::tensor::{Device, Int, Tensor};
+
+use super::attention::without_bias;
+use super::layer::{EPSILON, new_norm};
+use super::memory::{LayerMemory, Memory, Past};
+use super::positions::sinusoids;
+use super::{DecoderLayer, MusicgenDecoderConfig};
+use crate::ops::{layer_norm, linear};
+
+/// The language model: the next token of every codebook.
+#[derive(Module, Debug)]
+pub struct MusicgenForCausalLm {
+    /// All but the heads.
+    pub model: MusicgenModel,
+    /// A head for each codebook. The special token has no row in them.
+    pub lm_heads: Vec<Linear>,
+}
+
+/// Only a name that checkpoints have.
+#[derive(Module, Debug)]
+pub struct MusicgenModel {
+    /// What it names.
+    pub decoder: MusicgenDecoder,
+}
+
+/// Embeddings and layers.
+#[derive(Module, Debug)]
+pub struct MusicgenDecoder {
+    /// For each codebook a vector a token, that of the special one last.
+    pub embed_tokens: Vec<Embedding>,
+    /// One after the other.
+    pub layers: Vec<DecoderLayer>,
+    /// Normalises the output.
+    pub layer_norm: LayerNorm,
+}
+
+impl MusicgenForCausalLm {
+    pub(super) fn new(config: &MusicgenDecoderConfig, device: &Device) -> Self {
+        let embedding = || EmbeddingConfig::new(config.vocab_size + 1, config.hidden_size).init(device);
+        let head = || without_bias([config.hidden_size, config.vocab_size], device);
+        let decoder = MusicgenDecoder {
+            embed_tokens: (0..config.num_codebooks).map(|_| embedding()).collect(),
+            layers: (0..config.num_hidden_layers).map(|_| DecoderLayer::new(config, device)).collect(),
+            layer_norm: new_norm(config, device),
+        };
+        Self { model: MusicgenModel { decoder }, lm_heads: (0..config.num_codebooks).map(|_| head()).collect() }
+    }
+
+    /// The scores of what follows every step of a sequence. `hidden` is added to the scores of the condition's tokens in
+    /// every attention to them: −∞ hides those that only fill a batch, as transformers does; audiocraft hides none, and
+    /// gives zeros for them.
+    ///
+    /// # Shapes
+    ///
+    /// codes `[batch, codebook, step]`, condition `[batch, token, width]`, `[batch, token]` →
+    /// `[batch, codebook, step, token]`
+    ///
+    /// # Panics
+    ///
+    /// If there are other codebooks than the model's, or a code above the special one.
+    pub fn forward(
+        &self,
+        codes: Tensor<3, Int>,
+        condition: Option<Tensor<3>>,
+        hidden: Option<&Tensor<2>>,
+    ) -> Tensor<4> {
+        let decoder = &self.model.decoder;
+        let mut state = decoder.embed(codes, 0);
+        for layer in &decoder.layers {
+            state = layer.forward(state, condition.clone(), hidden);
+        }
+        self.scores(state)
+    }
+
+    /// An empty memory for sequences of up to `capacity` steps; the condition's keys and values are computed once, here.
+    ///
+    /// # Shapes
+    ///
+    /// condition `[batch, token, width]`
+    pub fn memory(&self, batch: usize, capacity: usize, condition: Option<&Tensor<3>>) -> Memory {
+        let decoder = &self.model.decoder;
+        let [_, width] = decoder.embed_tokens[0].weight.dims();
+        let device = decoder.layer_norm.gamma.val().device();
+        let layer = |layer: &DecoderLayer| LayerMemory {
+            own: Past::new([batch, capacity, width], &device),
+            condition: condition.map(|condition| layer.encoder_attn.keys_and_values(condition.clone())),
+        };
+        Memory { layers: decoder.layers.iter().map(layer).collect(), positions: 0, capacity }
+    }
+
+    /// The scores of what follows the last of some new steps, behind those that `memory` has seen.
+    ///
+    /// # Shapes
+    ///
+    /// `[batch, codebook, new step]`, `[batch, token]` → `[batch, codebook, token]`
+    ///
+    /// # Panics
+    ///
+    /// If there is no room for them in `memory`; otherwise as [`MusicgenForCausalLm::forward`].
+    pub fn step(&self, codes: Tensor<3, Int>, memory: &mut Memory, hidden: Option<&Tensor<2>>) -> Tensor<3> {
+        let [batch, codebooks, count] = codes.dims();
+        assert!(count <= memory.room(), "{count} steps in a memory with room for {}", memory.room());
+        let decoder = &self.model.decoder;
+        let mut state = decoder.embed(codes, memory.positions);
+        memory.positions += count;
+        for (layer, memory) in decoder.layers.iter().zip(&mut memory.layers) {
+            state = layer.step(state, memory, hidden);
+        }
+        let scores = self.scores(state.narrow(1, count - 1, 1));
+        let [.., tokens] = scores.dims();
+        scores.reshape([batch, codebooks, tokens])
+    }
+
+    /// # Shapes
+    ///
+    /// `[batch, step, width]` → `[batch, codebook, step, token]`
+    fn scores(&self, state: Tensor<3>) -> Tensor<4> {
+        let state = layer_norm(&self.model.decoder.layer_norm, EPSILON, state);
+        let scores = self.lm_heads.iter().map(|head| linear(head, state.clone()).unsqueeze_dim::<4>(1));
+        Tensor::cat(scores.collect(), 1)
+    }
+}
+
+impl MusicgenDecoder {
+    /// The sum of all codebooks' vectors, and that of the position, counted from `start`.
+    ///
+    /// # Shapes
+    ///
+    /// `[batch, codebook, step]` → `[batch, step, width]`
+    pub fn embed(&self, codes: Tensor<3, Int>, start: usize) -> Tensor<3> {
+        let [batch, codebooks, steps] = codes.dims();
+        assert_eq!(codebooks, self.embed_tokens.len(), "codebooks of codes and model");
+        let [_, width] = self.embed_tokens[0].weight.dims();
+        let positions = sinusoids(start, steps, width, &codes.device());
+        self.embed_tokens.iter().enumerate().fold(positions.expand([batch, steps, width]), |sum, (index, table)| {
+            let of_codebook = codes.clone().narrow(1, index, 1).reshape([batch, steps]);
+            sum + table.forward(of_codebook)
+        })
+    }
+}

@@ -1,0 +1,278 @@
+//! MusicGen's language model against transformers, on fixtures of `scripts/reference/musicgen.py`.
+#![allow(clippy::unwrap_used)]
+
+mod taps;
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use burn::tensor::{Device, Int, Tensor};
+use nocturne_models::musicgen::{
+    Condition, Generation, GenerationError, MusicgenDecoderConfig, MusicgenForCausalLm, Sampling, generate,
+};
+use nocturne_models::network::{self, NetworkConfig};
+use nocturne_models::parameters;
+use nocturne_models::random::Random;
+use taps::{Taps, host, relative_error};
+
+/// Float32 in another order of summation.
+const TOLERANCE: f64 = 1e-4;
+
+const KINDS: [&str; 2] = ["mono", "stereo"];
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/musicgen").join(name)
+}
+
+fn open(kind: &str) -> (MusicgenDecoderConfig, MusicgenForCausalLm) {
+    network::open::<MusicgenDecoderConfig>(&fixture(kind), &Device::flex()).unwrap()
+}
+
+/// −∞ for the last three tokens of the second caption, as the script masks them.
+fn hidden() -> Tensor<2> {
+    let masked = f32::NEG_INFINITY;
+    Tensor::from_floats([[0.0; 6], [0.0, 0.0, 0.0, masked, masked, masked]], &Device::flex())
+}
+
+#[test]
+fn every_stage_matches() {
+    for kind in KINDS {
+        let (config, network) = open(kind);
+        let taps = Taps::open(&fixture(kind).join("taps.safetensors"), TOLERANCE);
+        let (codes, states) = (taps.tensor::<3>("codes").int(), taps.tensor::<3>("states"));
+        assert_eq!(codes.dims()[1], config.num_codebooks);
+        let decoder = &network.model.decoder;
+        let mut state = decoder.embed(codes.clone(), 0);
+        for (index, layer) in decoder.layers.iter().enumerate() {
+            state = layer.forward(state, Some(states.clone()), Some(&hidden()));
+            taps.compare(&format!("layer.{index}"), &state);
+        }
+        taps.compare("logits", &network.forward(codes.clone(), Some(states.clone()), Some(&hidden())));
+        // As audiocraft has it: what only fills the batch is attended to.
+        taps.compare("logits.unmasked", &network.forward(codes.clone(), Some(states), None));
+        taps.compare("logits.alone", &network.forward(codes, None, None));
+    }
+}
+
+#[test]
+fn gradients_match() {
+    for kind in KINDS {
+        let device = Device::flex().autodiff();
+        let (config, network) = network::open::<MusicgenDecoderConfig>(&fixture(kind), &device).unwrap();
+        let taps = Taps::open(&fixture(kind).join("taps.safetensors"), TOLERANCE);
+        let to_device = |tensor: Tensor<3>| Tensor::<3>::from_data(tensor.into_data(), &device);
+        let states = to_device(taps.tensor("states")).require_grad();
+        let codes = to_device(taps.tensor("codes")).int();
+        let hidden = Tensor::from_data(hidden().into_data(), &device);
+        let weights = Tensor::<4>::from_data(taps.tensor::<4>("weights").into_data(), &device);
+        let loss = (network.forward(codes, Some(states.clone()), Some(&hidden)) * weights).sum();
+        let gradients = loss.backward();
+        taps.compare("gradient.states", &states.grad(&gradients).unwrap());
+        let layer = &network.model.decoder.layers[0];
+        let of = |linear: &burn::nn::Linear| linear.weight.val().grad(&gradients).unwrap().transpose();
+        let prefix = "gradient.model.decoder.layers.0";
+        taps.compare(&format!("{prefix}.self_attn.k_proj.weight"), &of(&layer.self_attn.k_proj));
+        taps.compare(&format!("{prefix}.encoder_attn.v_proj.weight"), &of(&layer.encoder_attn.v_proj));
+        taps.compare(&format!("{prefix}.fc1.weight"), &of(&layer.fc1));
+        let last = config.num_codebooks - 1;
+        taps.compare(&format!("gradient.lm_heads.{last}.weight"), &of(&network.lm_heads[last]));
+        let table = network.model.decoder.embed_tokens[last].weight.val().grad(&gradients).unwrap();
+        taps.compare(&format!("gradient.model.decoder.embed_tokens.{last}.weight"), &table);
+    }
+}
+
+/// One step after another with what is remembered, in pieces of any size.
+#[test]
+fn steps_give_what_one_pass_gives() {
+    let (_, network) = open("mono");
+    let taps = Taps::open(&fixture("mono/taps.safetensors"), TOLERANCE);
+    let (codes, states) = (taps.tensor::<3>("codes").int(), taps.tensor::<3>("states"));
+    let whole = network.forward(codes.clone(), Some(states.clone()), Some(&hidden()));
+    let [batch, codebooks, steps, tokens] = whole.dims();
+    for sizes in [vec![1; steps], vec![4, 1, 3, 2, 1], vec![steps]] {
+        let mut memory = network.memory(batch, steps, Some(&states));
+        for size in sizes {
+            let new: Tensor<3, Int> = codes.clone().narrow(2, memory.positions(), size);
+            let scores = network.step(new, &mut memory, Some(&hidden()));
+            let expected = whole.clone().narrow(2, memory.positions() - 1, 1).reshape([batch, codebooks, tokens]);
+            let error = relative_error(&host(&scores), &host(&expected));
+            assert!(error < 1e-5, "step {}: {error:e}", memory.positions());
+        }
+        assert_eq!(memory.room(), 0);
+    }
+}
+
+/// `[item][codebook][frame]`
+fn codes(tensor: &Tensor<3>) -> Vec<Vec<Vec<usize>>> {
+    let [_, codebooks, frames] = tensor.dims();
+    let values: Vec<usize> = host(tensor).into_iter().map(|code| code as usize).collect();
+    values.chunks(codebooks * frames).map(|item| item.chunks(frames).map(<[usize]>::to_vec).collect()).collect()
+}
+
+fn nothing(items: usize, codebooks: usize) -> Vec<Vec<Vec<usize>>> {
+    vec![vec![Vec::new(); codebooks]; items]
+}
+
+/// Thirty seconds alone, a padded batch, without guidance, and from a prompt: token for token what transformers generates.
+#[test]
+fn greedy_tokens_are_those_of_transformers() {
+    for kind in KINDS {
+        let (config, network) = open(kind);
+        let taps = Taps::open(&fixture(kind).join("generated.safetensors"), TOLERANCE);
+        let states = taps.tensor::<3>("states");
+        let both = Condition { states: states.clone(), hidden: Some(hidden()) };
+        let first = Condition { states: states.narrow(0, 0, 1), hidden: None };
+        let prompt = codes(&taps.tensor("prompt"));
+        let none = |items| nothing(items, config.num_codebooks);
+        let runs = [
+            ("one", &first, none(1), 3.0),
+            ("batch", &both, none(2), 3.0),
+            ("plain", &both, none(2), 1.0),
+            ("continued", &both, prompt, 3.0),
+        ];
+        for (name, condition, prompts, guidance_scale) in runs {
+            let expected = codes(&taps.tensor(name));
+            let frames = expected[0][0].len();
+            let generation = Generation {
+                frames,
+                prompts: &prompts,
+                sampling: Sampling::GREEDY,
+                guidance_scale,
+                seeds: &vec![0; prompts.len()],
+            };
+            let mut told = Vec::new();
+            let found = generate(&network, &config, Some(condition), &generation, |frame, _| {
+                told.push(frame);
+                ControlFlow::Continue(())
+            });
+            assert_eq!(found.unwrap(), expected, "{kind}: {name}");
+            assert_eq!(told, Vec::from_iter(prompts[0][0].len()..frames), "{kind}: {name}");
+        }
+    }
+}
+
+#[test]
+fn a_seed_gives_the_same_music_in_any_batch() {
+    let (config, network) = open("mono");
+    let states = Taps::open(&fixture("mono/generated.safetensors"), TOLERANCE).tensor::<3>("states");
+    let run = |condition: &Condition, seeds: &[u64]| {
+        let prompts = nothing(seeds.len(), config.num_codebooks);
+        let sampling = Sampling { top_k: 8, ..Sampling::default() };
+        let generation = Generation { frames: 40, prompts: &prompts, sampling, guidance_scale: 3.0, seeds };
+        generate(&network, &config, Some(condition), &generation, |_, _| ControlFlow::Continue(())).unwrap()
+    };
+    let both = run(&Condition { states: states.clone(), hidden: Some(hidden()) }, &[1, 2]);
+    let alone = |item, seed| {
+        let hidden = hidden().narrow(0, item, 1);
+        run(&Condition { states: states.clone().narrow(0, item, 1), hidden: Some(hidden) }, &[seed]).remove(0)
+    };
+    assert_eq!(both, [alone(0, 1), alone(1, 2)]);
+    assert_ne!(alone(0, 1), alone(0, 3));
+}
+
+#[test]
+fn what_is_made_before_an_end_is_kept() {
+    let (config, network) = open("mono");
+    let run = |until: usize| {
+        let generation = Generation {
+            frames: 20,
+            prompts: &nothing(1, config.num_codebooks),
+            sampling: Sampling::default(),
+            guidance_scale: 1.0,
+            seeds: &[4],
+        };
+        let stop = |frame| if frame == until { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
+        generate(&network, &config, None, &generation, |frame, _| stop(frame)).unwrap().remove(0)
+    };
+    let (whole, part) = (run(100), run(6));
+    assert!(whole.iter().all(|codes| codes.len() == 20));
+    assert_eq!(part, whole.into_iter().map(|codes| codes[..7].to_vec()).collect::<Vec<_>>());
+}
+
+#[test]
+fn what_cannot_be_generated_is_refused() {
+    let (config, network) = open("mono");
+    let refused = |prompts: Vec<Vec<Vec<usize>>>, seeds: &[u64]| {
+        let sampling = Sampling::default();
+        let generation = Generation { frames: 3, prompts: &prompts, sampling, guidance_scale: 1.0, seeds };
+        generate(&network, &config, None, &generation, |_, _| ControlFlow::Continue(())).unwrap_err()
+    };
+    assert_eq!(refused(nothing(1, 4), &[1, 2]), GenerationError::Items { what: "prompts", found: 1, items: 2 });
+    let found = vec![0; 3];
+    assert_eq!(refused(nothing(1, 3), &[1]), GenerationError::Prompt { item: 0, found, codebooks: 4, frames: 0 });
+    assert_eq!(refused(vec![vec![vec![1; 4]; 4]], &[1]), GenerationError::Long { prompt: 4, frames: 3 });
+    assert_eq!(refused(vec![vec![vec![32]; 4]], &[1]), GenerationError::Code { item: 0, found: 32, most: 31 });
+
+    let broken = burn::module::Module::map(network, &mut Broken);
+    let prompts = nothing(1, 4);
+    let sampling = Sampling::default();
+    let generation = Generation { frames: 3, prompts: &prompts, sampling, guidance_scale: 1.0, seeds: &[1] };
+    let error = generate(&broken, &config, None, &generation, |_, _| ControlFlow::Continue(())).unwrap_err();
+    assert_eq!(error, GenerationError::NotFinite { frame: 0 });
+}
+
+struct Broken;
+
+impl burn::module::ModuleMapper for Broken {
+    fn map_float<const D: usize>(&mut self, param: burn::module::Param<Tensor<D>>) -> burn::module::Param<Tensor<D>> {
+        param.map(|tensor| tensor * f32::NAN)
+    }
+}
+
+/// As transformers counts them, the projection of the condition left out.
+#[test]
+fn published_decoders_have_their_published_sizes() {
+    let small = MusicgenDecoderConfig::default();
+    assert_eq!(small.parameter_count().unwrap(), 419_584_000);
+    let stereo = MusicgenDecoderConfig { num_codebooks: 8, audio_channels: 2, ..small.clone() };
+    assert_eq!(stereo.parameter_count().unwrap(), 436_365_312);
+    let medium = MusicgenDecoderConfig {
+        hidden_size: 1536,
+        num_attention_heads: 24,
+        num_hidden_layers: 48,
+        ffn_dim: 6144,
+        ..small
+    };
+    assert_eq!(medium.parameter_count().unwrap(), 1_837_556_736);
+}
+
+#[test]
+fn it_is_saved_as_it_was_read() {
+    let (config, network) = open("stereo");
+    let folder = tempfile::tempdir().unwrap();
+    network::save(&config, &network, folder.path()).unwrap();
+    let (saved, again) = network::open::<MusicgenDecoderConfig>(folder.path(), &Device::flex()).unwrap();
+    assert_eq!(saved, config);
+    let values = |network: &MusicgenForCausalLm| {
+        let mut all = Vec::new();
+        parameters::visit(network, |name, shape, values| all.push((name.to_owned(), shape.to_vec(), host(&values))));
+        all
+    };
+    assert_eq!(values(&network), values(&again));
+}
+
+#[test]
+fn other_configurations_are_refused() {
+    let refused = |config: MusicgenDecoderConfig| config.validate().unwrap_err().field;
+    let small = MusicgenDecoderConfig::default;
+    assert_eq!(refused(MusicgenDecoderConfig { num_codebooks: 3, audio_channels: 2, ..small() }), "num_codebooks");
+    assert_eq!(refused(MusicgenDecoderConfig { audio_channels: 3, ..small() }), "audio_channels");
+    assert_eq!(refused(MusicgenDecoderConfig { hidden_size: 1000, ..small() }), "hidden_size");
+    assert_eq!(refused(MusicgenDecoderConfig { hidden_size: 2, num_attention_heads: 1, ..small() }), "hidden_size");
+    assert_eq!(refused(MusicgenDecoderConfig { scale_embedding: true, ..small() }), "scale_embedding");
+    assert_eq!(
+        refused(MusicgenDecoderConfig { activation_function: "relu".to_owned(), ..small() }),
+        "activation_function"
+    );
+    assert_eq!(refused(MusicgenDecoderConfig { num_hidden_layers: 0, ..small() }), "num_hidden_layers");
+    let mut random = Random::new(0, "init", 0);
+    let tiny = MusicgenDecoderConfig {
+        hidden_size: 8,
+        num_attention_heads: 2,
+        num_hidden_layers: 1,
+        ffn_dim: 8,
+        vocab_size: 4,
+        ..small()
+    };
+    assert!(tiny.init(&Device::flex(), &mut random).is_ok());
+}
