@@ -81,7 +81,12 @@ fn run(
         output,
         resume,
         stop: &stop,
-        callbacks: Callbacks { publish: Box::new(publish), sample: Box::new(sample), report: Box::new(report) },
+        callbacks: Callbacks {
+            publish: Box::new(publish),
+            sample: Box::new(sample),
+            evaluate: Box::new(|_| Ok(None)),
+            report: Box::new(report),
+        },
     })
 }
 

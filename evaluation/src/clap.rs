@@ -1,6 +1,7 @@
 //! LAION's CLAP, its audio branch: ten seconds are one vector of length 1.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use ndarray::Array2;
@@ -61,10 +62,14 @@ enum Filters {
 
 /// CLAP's audio branch with its front end.
 pub struct Clap {
+    hearing: Arc<Hearing>,
+    windows: Windows,
+}
+
+struct Hearing {
     network: ClapAudio,
     front_end: FrontEnd,
     training: Training,
-    windows: Windows,
     weights: PathBuf,
     device: Device,
 }
@@ -82,7 +87,8 @@ impl Clap {
         let (_, network) = ClapAudio::open(&path, device)?;
         let front_end = filters_of(&path)?.front_end();
         let weights = Checkpoint::open(&path)?.path().to_owned();
-        Ok(Self { network, front_end, training, windows, weights, device: device.clone() })
+        let hearing = Arc::new(Hearing { network, front_end, training, weights, device: device.clone() });
+        Ok(Self { hearing, windows })
     }
 }
 
@@ -106,11 +112,15 @@ impl Training {
 
 impl Embedder for Clap {
     fn name(&self) -> &'static str {
-        self.training.name()
+        match (self.windows, self.hearing.training) {
+            (Windows::EverySecond, training) => training.name(),
+            (Windows::OfClip, Training::Audio) => "clap-laion-audio-clip",
+            (Windows::OfClip, Training::Music) => "clap-laion-music-clip",
+        }
     }
 
     fn dim(&self) -> usize {
-        self.network.dim()
+        self.hearing.network.dim()
     }
 
     fn sample_rate(&self) -> u32 {
@@ -118,21 +128,28 @@ impl Embedder for Clap {
     }
 
     fn weights(&self) -> Option<&Path> {
-        Some(&self.weights)
+        Some(&self.hearing.weights)
     }
 
     fn embed_all(&self, clips: &[&Audio]) -> Vec<Array2<f32>> {
+        let Hearing { network, front_end, device, .. } = &*self.hearing;
         let prepare = |clip: &&Audio| {
             let samples = (*clip).clone().into_mono(SAMPLE_RATE).into_iter().map(through_16_bits).collect();
             self.windows.prepare(samples)
         };
         let samples: Vec<Vec<f32>> = clips.par_iter().map(prepare).collect();
         let starts: Vec<Vec<usize>> = samples.iter().map(|samples| self.windows.starts(samples.len())).collect();
-        let mel = |clip: usize, start: &usize| window_mel(&self.front_end, &samples[clip][*start..]);
+        let mel = |clip: usize, start: &usize| window_mel(front_end, &samples[clip][*start..]);
         batches::through(&starts, [BATCH, self.dim()], mel, |values, count| {
             let shape = [count, 1, values.len() / (count * BANDS), BANDS];
-            self.network.forward(Tensor::from_data(TensorData::new(values, shape), &self.device))
+            network.forward(Tensor::from_data(TensorData::new(values, shape), device))
         })
+    }
+
+    fn sibling(&self, name: &str) -> Option<Box<dyn Embedder>> {
+        let siblings =
+            [Windows::EverySecond, Windows::OfClip].map(|windows| Self { hearing: self.hearing.clone(), windows });
+        siblings.into_iter().find(|sibling| sibling.name() == name).map(|sibling| Box::new(sibling) as _)
     }
 }
 

@@ -6,7 +6,7 @@ use ndarray::{Array1, ArrayView1};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{Bootstrap, Interval};
+use crate::{Bootstrap, Embeddings, Gaussian, Interval, Statistics};
 
 /// Captions and clips that cannot be paired.
 #[derive(Debug, PartialEq, Error)]
@@ -130,4 +130,29 @@ impl FasMap {
 /// (CLAP + FAS) / 2.
 pub fn clas(clap_score: f64, fad: f64, map: FasMap) -> f64 {
     f64::midpoint(clap_score, map.score(fad))
+}
+
+/// Where CLAS probably is: clips are drawn again for both of its halves at once. A draw in which no clip has a caption is left
+/// out.
+///
+/// `cosines` are those of the generated clips with their captions, by the clips' order, where there is one.
+pub fn clas_interval(
+    reference: &Gaussian,
+    generated: &Embeddings,
+    cosines: &[Option<f64>],
+    map: FasMap,
+    estimate: f64,
+    bootstrap: &Bootstrap,
+) -> Option<Interval> {
+    let clip_of = generated.clip_of_frames();
+    bootstrap.interval(generated.clips(), estimate, |times| {
+        let (mut sum, mut count) = (0.0, 0.0);
+        for (cosine, times) in cosines.iter().zip(times).filter_map(|(cosine, times)| Some(((*cosine)?, times))) {
+            sum += f64::from(*times) * cosine;
+            count += f64::from(*times);
+        }
+        let drawn = Statistics::weighted(generated.vectors(), |row| times[clip_of[row]]);
+        let fad = drawn.gaussian().ok()?.frechet_distance(reference).ok()?;
+        (count > 0.0).then(|| clas(sum / count, fad, map))
+    })
 }

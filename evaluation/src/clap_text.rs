@@ -1,6 +1,6 @@
 //! LAION's CLAP, its text branch: captions in the space of [`crate::clap::Clap`]'s vectors.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use ndarray::Array2;
@@ -9,7 +9,7 @@ use nocturne_models::t5::TokenizerError;
 
 use crate::batches::values;
 use crate::clap::Training;
-use crate::weights::{Published, WeightsError};
+use crate::weights::{Published, WeightsError, files_of};
 
 /// Captions that go through the network together.
 const BATCH: usize = 32;
@@ -28,13 +28,7 @@ impl ClapCaptions {
     /// If a file is absent (the message then says where it is published) or not usable.
     pub fn open(training: Training, weights: &Path, device: &Device) -> Result<Self, WeightsError> {
         let path = training.find(weights)?;
-        let folder = if path.is_dir() { path.as_path() } else { path.parent().unwrap_or(Path::new("")) };
-        let published = Published {
-            model: "the text branch of CLAP",
-            file: "tokenizer.json",
-            address: "https://huggingface.co/FacebookAI/roberta-base",
-        };
-        let file = published.find(&folder.join(published.file))?;
+        let file = tokenizer(&path)?;
         let (text, network) = ClapText::open(&path, device)?;
         let tokenizer = ClapTokenizer::open(&file, ClapTokenizer::MAX_LENGTH.min(text.max_length()))?;
         let (found, most) = (tokenizer.vocab_size(), text.vocab_size);
@@ -43,6 +37,18 @@ impl ClapCaptions {
             return Err(WeightsError::FrontEnd { file, what: "tokens", found, expected });
         }
         Ok(Self { network, tokenizer })
+    }
+
+    /// The files that captions' vectors depend on, that of the weights first. None is read.
+    ///
+    /// # Errors
+    ///
+    /// If a file is absent (the message then says where it is published).
+    pub fn files(training: Training, weights: &Path) -> Result<Vec<PathBuf>, WeightsError> {
+        let path = training.find(weights)?;
+        let mut files = files_of(&path)?;
+        files.push(tokenizer(&path)?);
+        Ok(files)
     }
 
     /// A vector of length 1 for each caption.
@@ -61,13 +67,24 @@ impl ClapCaptions {
     }
 }
 
+/// RoBERTa's, in the folder of the weights.
+fn tokenizer(weights: &Path) -> Result<PathBuf, WeightsError> {
+    let folder = if weights.is_dir() { weights } else { weights.parent().unwrap_or(Path::new("")) };
+    let published = Published {
+        model: "the text branch of CLAP",
+        file: "tokenizer.json",
+        address: "https://huggingface.co/FacebookAI/roberta-base",
+    };
+    published.find(&folder.join(published.file))
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::testing::file;
 
-    fn folder() -> std::path::PathBuf {
+    fn folder() -> PathBuf {
         file("../models/tests/fixtures/clap/transformers")
     }
 

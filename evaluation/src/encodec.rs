@@ -87,7 +87,7 @@ impl Variant {
         }
     }
 
-    fn find(self, weights: &Path) -> Result<PathBuf, WeightsError> {
+    pub(crate) fn find(self, weights: &Path) -> Result<PathBuf, WeightsError> {
         let (file, address) = match self {
             Self::Khz24 => ("encodec_24khz-d7cc33bc.th", "https://dl.fbaipublicfiles.com/encodec/v0"),
             Self::Khz48 => ("encodec_48khz-7e698e3e.th", "https://dl.fbaipublicfiles.com/encodec/v0"),

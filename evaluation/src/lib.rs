@@ -25,6 +25,7 @@ pub mod mert;
 mod nuclear;
 mod pairs;
 pub mod panns;
+mod plane;
 pub mod pooled_mel;
 mod statistics;
 #[cfg(test)]
@@ -33,7 +34,7 @@ pub mod vggish;
 mod weights;
 
 pub use bootstrap::{Bootstrap, Interval};
-pub use clap_score::{ClapScore, ClapScoreError, FasMap, clap_score, clas, cosine};
+pub use clap_score::{ClapScore, ClapScoreError, FasMap, clap_score, clas, clas_interval, cosine};
 pub use classes::{
     ClassesError, Direction, Pooling, clip_divergence, inception_score, inception_score_interval, kl_divergence,
     mean_over_clips, softmax,
@@ -45,5 +46,6 @@ pub use fad_infinity::{FadInfinity, FadInfinityError, FadInfinityResult, Line, l
 pub use frechet::{FrechetError, Gaussian, frechet_distance};
 pub use kernel::{KAD_SCALE, Kernel, KernelDistance, median_distance};
 pub use manifold::{ManifoldScores, Manifolds, NEAREST};
+pub use plane::{Plane, clip_means};
 pub use statistics::{Gathering, Statistics};
 pub use weights::WeightsError;

@@ -42,6 +42,18 @@ pub(crate) fn layer_of(name: &str) -> Option<usize> {
     NAMES.iter().position(|known| *known == name).map(|index| index + 1).or(last)
 }
 
+/// The folder of the published network.
+pub(crate) fn find(layer: usize, weights: &Path) -> Result<PathBuf, WeightsError> {
+    let published = Published {
+        model: NAMES[layer - 1],
+        file: "config.json",
+        address: "https://huggingface.co/m-a-p/MERT-v1-95M (with pytorch_model.bin and preprocessor_config.json)",
+    };
+    let folders = [weights.to_owned(), weights.join(NAMES[NAMES.len() - 1])];
+    let found = folders.into_iter().find(|folder| folder.join("config.json").is_file());
+    found.ok_or_else(|| published.missing(weights.join("config.json")))
+}
+
 /// MERT up to a layer.
 pub struct Mert {
     network: network::Mert,
@@ -75,16 +87,7 @@ impl Mert {
     ///
     /// If there is no such layer: they are 1 to 12.
     pub fn open(layer: usize, weights: &Path, device: &Device) -> Result<Self, WeightsError> {
-        let name = NAMES[layer - 1];
-        let published = Published {
-            model: name,
-            file: "config.json",
-            address: "https://huggingface.co/m-a-p/MERT-v1-95M (with pytorch_model.bin and preprocessor_config.json)",
-        };
-        let folders = [weights.to_owned(), weights.join(NAMES[NAMES.len() - 1])];
-        let Some(folder) = folders.into_iter().find(|folder| folder.join("config.json").is_file()) else {
-            return Err(published.missing(weights.join("config.json")));
-        };
+        let folder = find(layer, weights)?;
         let (config, network) = networks::open::<network::MertConfig>(&folder, device)?;
         let refused = |file: &str, what, found: String, expected: String| WeightsError::FrontEnd {
             file: folder.join(file),

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use ndarray::Array2;
@@ -58,8 +59,7 @@ impl Panns {
     ///
     /// Also if the file holds the filters of another front end, as that of the other rate does.
     pub fn open(rate: Rate, weights: &Path, device: &Device) -> Result<Self, WeightsError> {
-        let published = Published { model: rate.name(), file: rate.file(), address: ADDRESS };
-        let weights = published.find(weights)?;
+        let weights = rate.find(weights)?;
         let checkpoint = Checkpoint::open(&weights)?;
         let front_end = rate.front_end();
         check_filters(&checkpoint, &front_end.bank)?;
@@ -99,6 +99,10 @@ impl Rate {
             Self::Khz16 => "Cnn14_16k_mAP=0.438.pth",
             Self::Khz32 => "Cnn14_mAP=0.431.pth",
         }
+    }
+
+    pub(crate) fn find(self, weights: &Path) -> Result<PathBuf, WeightsError> {
+        Published { model: self.name(), file: self.file(), address: ADDRESS }.find(weights)
     }
 
     fn hz(self) -> u32 {
@@ -177,6 +181,64 @@ impl Embedder for Panns {
     }
 }
 
+/// What Cnn14 makes of each segment of a clip, taken for vectors, so that predictions are kept and compared as embeddings are.
+pub struct Logits {
+    panns: Arc<Panns>,
+    segments: Segments,
+}
+
+impl Logits {
+    /// The names, and what each says.
+    pub const NAMES: [(&str, Rate, Segments); 6] = [
+        ("panns-cnn14-16k-logits", Rate::Khz16, Segments::Whole),
+        ("panns-cnn14-16k-logits-apart", Rate::Khz16, Segments::Apart),
+        ("panns-cnn14-16k-logits-overlapping", Rate::Khz16, Segments::Overlapping),
+        ("panns-cnn14-32k-logits", Rate::Khz32, Segments::Whole),
+        ("panns-cnn14-32k-logits-apart", Rate::Khz32, Segments::Apart),
+        ("panns-cnn14-32k-logits-overlapping", Rate::Khz32, Segments::Overlapping),
+    ];
+
+    /// Of every segment.
+    pub fn new(panns: Panns, segments: Segments) -> Self {
+        Self { panns: Arc::new(panns), segments }
+    }
+
+    /// What a name says, if it is one of these.
+    pub fn named(name: &str) -> Option<(Rate, Segments)> {
+        Self::NAMES.iter().find(|(known, ..)| *known == name).map(|(_, rate, segments)| (*rate, *segments))
+    }
+}
+
+impl Embedder for Logits {
+    fn name(&self) -> &'static str {
+        let is_ours =
+            |(_, rate, segments): &&(&str, Rate, Segments)| (*rate, *segments) == (self.panns.rate, self.segments);
+        Self::NAMES.iter().find(is_ours).map_or("", |(name, ..)| name)
+    }
+
+    fn dim(&self) -> usize {
+        self.panns.network.classes()
+    }
+
+    fn sample_rate(&self) -> u32 {
+        self.panns.sample_rate()
+    }
+
+    fn weights(&self) -> Option<&Path> {
+        self.panns.weights()
+    }
+
+    /// One vector a segment.
+    fn embed_all(&self, clips: &[&Audio]) -> Vec<Array2<f32>> {
+        clips.iter().map(|clip| self.panns.classify(clip, self.segments)).collect()
+    }
+
+    fn sibling(&self, name: &str) -> Option<Box<dyn Embedder>> {
+        let (rate, segments) = Self::named(name)?;
+        (rate == self.panns.rate).then(|| Box::new(Self { panns: self.panns.clone(), segments }) as _)
+    }
+}
+
 /// Compares the filters in a published file with ours.
 fn check_filters(checkpoint: &Checkpoint, bank: &MelFilterbank) -> Result<(), WeightsError> {
     const FILTERS: [&str; 2] = ["model.logmel_extractor.melW", "logmel_extractor.melW"];
@@ -245,6 +307,11 @@ mod tests {
         }
         let segments = panns.classify(&clips[0], Segments::Apart);
         assert_eq!(segments.dim(), (2, 7));
+        let logits = Logits::new(open(Rate::Khz16), Segments::Whole);
+        let apart = logits.sibling("panns-cnn14-16k-logits-apart").unwrap();
+        assert_eq!((logits.name(), apart.name()), ("panns-cnn14-16k-logits", "panns-cnn14-16k-logits-apart"));
+        assert_eq!((apart.dim(), apart.embed(&clips[0])), (7, segments.clone()));
+        assert!(logits.sibling("panns-cnn14-32k-logits").is_none() && logits.sibling("panns-cnn14-16k").is_none());
         let first = Audio { sample_rate: 16_000, channels: vec![clips[0].channels[0][..160_000].to_vec()] };
         assert_eq!(panns.classify(&first, Segments::Whole).row(0), segments.row(0));
     }

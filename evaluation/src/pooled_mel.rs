@@ -9,6 +9,7 @@ use std::path::Path;
 use ndarray::{Array1, Array2, Axis, s};
 use nocturne_vocoder::audio::{Audio, resample};
 use nocturne_vocoder::mel::{LogMel, LogMelConfig, MelError};
+use rayon::prelude::*;
 
 use crate::Embedder;
 
@@ -87,6 +88,6 @@ impl Embedder for PooledMel {
     }
 
     fn embed_all(&self, clips: &[&Audio]) -> Vec<Array2<f32>> {
-        clips.iter().map(|clip| self.embed(clip)).collect()
+        clips.par_iter().map(|clip| self.embed(clip)).collect()
     }
 }

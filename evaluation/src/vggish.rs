@@ -56,12 +56,7 @@ pub struct Vggish {
 impl Vggish {
     /// From torchvggish's file, or a folder that holds it.
     pub fn open(profile: Profile, weights: &Path, device: &Device) -> Result<Self, WeightsError> {
-        let published = Published {
-            model: profile.name(),
-            file: "vggish-10086976.pth",
-            address: "https://github.com/harritaylor/torchvggish/releases",
-        };
-        let weights = published.find(weights)?;
+        let weights = profile.find(weights)?;
         let network = network::Vggish::load(Checkpoint::open(&weights)?, device)?;
         Ok(Self { network, front_end: front_end(), profile, weights, device: device.clone() })
     }
@@ -81,6 +76,11 @@ impl Profile {
             Self::Torchvggish => "vggish",
             Self::Google => "vggish-google",
         }
+    }
+
+    pub(crate) fn find(self, weights: &Path) -> Result<PathBuf, WeightsError> {
+        let address = "https://github.com/harritaylor/torchvggish/releases";
+        Published { model: self.name(), file: "vggish-10086976.pth", address }.find(weights)
     }
 
     /// Sets the level and the least length.

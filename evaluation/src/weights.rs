@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use nocturne_models::checkpoint::CheckpointError;
+use nocturne_models::checkpoint::{Checkpoint, CheckpointError};
 use nocturne_models::network::NetworkError;
 use nocturne_models::t5::TokenizerError;
 use nocturne_vocoder::mel::MelError;
@@ -90,6 +90,14 @@ impl Published {
     pub fn missing(&self, at: PathBuf) -> WeightsError {
         WeightsError::Missing { model: self.model, file: self.file, source_address: self.address, at }
     }
+}
+
+/// Of weights, or a folder of transformers: the file of the weights, and what is said of them beside it.
+pub(crate) fn files_of(path: &Path) -> Result<Vec<PathBuf>, WeightsError> {
+    let mut files = vec![Checkpoint::open(path)?.path().to_owned()];
+    let beside = ["config.json", "preprocessor_config.json"].map(|name| path.join(name));
+    files.extend(beside.into_iter().filter(|file| file.is_file()));
+    Ok(files)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use crate::dataset::DatasetError;
 use crate::evaluate::EvaluateError;
 use crate::hub::HubError;
 use crate::pipeline::ModelFolderError;
+use nocturne_evaluation::WeightsError;
 use std::error::Error;
 use std::io::ErrorKind;
 use std::process::ExitCode;
@@ -121,12 +122,21 @@ impl From<EvaluateError> for Failure {
     fn from(error: EvaluateError) -> Self {
         match error {
             EvaluateError::Folder(error) => error.into(),
-            EvaluateError::Nothing { .. } | EvaluateError::UnknownModel { .. } => Self::usage(error)
+            EvaluateError::Weights(WeightsError::Missing { .. }) => {
+                Self::usage(error).remedy("`--weights-dir` names another folder; nocturne downloads nothing")
+            }
+            EvaluateError::Weights(WeightsError::Unknown { .. }) => {
+                Self::usage(error).remedy("sets of other models' embeddings are folders of .npy files")
+            }
+            EvaluateError::Nothing { .. } => Self::usage(error)
                 .remedy("a set is a folder of audio, a folder of .npy embeddings, or an .npz of statistics"),
             EvaluateError::NoStatistics { .. } => Self::usage(error).remedy("`--models` names them"),
             EvaluateError::NoCount { .. } => Self::usage(error).remedy("`nocturne evaluate stats` writes one"),
             EvaluateError::Dimension { .. }
             | EvaluateError::NeedsVectors { .. }
+            | EvaluateError::Captions(_)
+            | EvaluateError::NoPairs { .. }
+            | EvaluateError::Captioned { .. }
             | EvaluateError::TooFewVectors { .. }
             | EvaluateError::Statistics { .. }
             | EvaluateError::Infinity { .. } => Self::usage(error),

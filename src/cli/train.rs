@@ -6,7 +6,7 @@ use super::values::finite;
 use super::{Failure, Global, Outcome, Output};
 use crate::config::{Experiment, ModelSize};
 use crate::interrupt::stop_flag;
-use crate::jobs::{JobError, Stage, TrainDiffusion, train_diffusion};
+use crate::jobs::{DistanceError, JobError, Stage, TrainDiffusion, train_diffusion};
 use crate::latents::EncodeError;
 use crate::train::TrainError;
 use clap::{Args, Subcommand};
@@ -89,6 +89,9 @@ struct Denoiser {
     /// A checkpoint every N steps
     #[arg(long, value_name = "N")]
     save_model_steps: Option<u64>,
+    /// Compare new clips with held-out music every N steps, and keep the checkpoint whose clips are nearest
+    #[arg(long, value_name = "N")]
+    evaluate_every: Option<u64>,
     /// Forward passes an optimiser step
     #[arg(long, value_name = "N")]
     gradient_accumulation_steps: Option<usize>,
@@ -166,6 +169,7 @@ impl Denoiser {
                 .flag("train.max_training_num_steps", self.max_training_num_steps)
                 .flag("train.save_images_steps", self.save_images_steps)
                 .flag("train.save_model_steps", self.save_model_steps)
+                .flag("evaluation.every", self.evaluate_every)
                 .flag("train.gradient_accumulation_steps", self.gradient_accumulation_steps)
                 .flag("train.learning_rate", self.learning_rate)
                 .flag("train.lr_scheduler", self.lr_scheduler)
@@ -231,6 +235,7 @@ impl Denoiser {
             "total_steps": report.total_steps,
             "loss": report.loss,
             "validation_loss": outcome.validation_loss,
+            "fad": outcome.fad,
             "seconds_per_step": report.seconds_per_step,
             "interrupted": outcome.interrupted,
             "checkpoint": outcome.checkpoint,
@@ -257,6 +262,9 @@ fn failure(error: JobError) -> Failure {
     let remedy = match &error {
         JobError::Train(TrainError::NoConditions) => Some("`--encodings`: `nocturne encode` makes them"),
         JobError::Pairing(_) => Some("every recording of the dataset needs a caption that is named as its file"),
+        JobError::Distance(DistanceError::Weights(_)) => {
+            Some("`--set evaluation.weights=DIR` names the folder of weights")
+        }
         JobError::Train(TrainError::Occupied { .. }) => Some("`--resume` goes on with it"),
         JobError::Train(TrainError::NotFinite { .. }) => {
             Some("a lower `--learning-rate` or `--mixed-precision no`; `--resume` goes on from the last checkpoint")
@@ -270,6 +278,7 @@ fn failure(error: JobError) -> Failure {
         | JobError::Latents(EncodeError::Size(_) | EncodeError::Channels(_))
         | JobError::Encodings(_)
         | JobError::Pairing(_)
+        | JobError::Distance(DistanceError::Weights(_) | DistanceError::Frechet(_))
         | JobError::Diffusion(_) => true,
         JobError::Train(error) => error.is_in_the_arguments(),
         _ => false,

@@ -4,6 +4,7 @@ use super::{ConfigError, Layers};
 use crate::dataset::{Format, MelMethod};
 use crate::pipeline::SamplingSettings;
 use crate::representation::{MelSpecMethod, RepresentationConfig};
+use crate::train::evaluation::EvaluationSettings;
 use crate::train::{TrainConfig, TrainSettings};
 use nocturne_models::backbone::{BackboneConfig, BackboneKind};
 use nocturne_models::diffusion::SchedulerConfig;
@@ -28,12 +29,15 @@ pub struct Experiment {
     pub train: TrainSettings,
     /// Generation, and the samples that training shows.
     pub sampling: SamplingSettings,
+    /// What training measures its samples by.
+    pub evaluation: EvaluationSettings,
 }
 
 impl Default for Experiment {
     fn default() -> Self {
-        let TrainConfig { model, scheduler, train, .. } = TrainConfig::default();
-        Self { data: DataSettings::default(), model, scheduler, train, sampling: SamplingSettings::default() }
+        let TrainConfig { model, scheduler, train, evaluation, .. } = TrainConfig::default();
+        let (data, sampling) = (DataSettings::default(), SamplingSettings::default());
+        Self { data, model, scheduler, train, sampling, evaluation }
     }
 }
 

@@ -8,9 +8,11 @@ use thiserror::Error;
 
 use crate::dataset::{DatasetError, ParquetFiles, text};
 
-/// The columns of ids and of captions, in the order of preference: ours, those of datasets, those of `MusicCaps`.
-const IDS: [&str; 4] = ["id", "audio_file", "file", "ytid"];
+/// The columns of ids and of captions, in the order of preference: ours, those of datasets, those of `MusicCaps`, that of FMA.
+const IDS: [&str; 5] = ["id", "audio_file", "file", "ytid", FMA_ID];
 const CAPTIONS: [&str; 3] = ["caption", "text", "genre"];
+/// A number, which FMA's files are named by.
+const FMA_ID: &str = "track_id";
 
 /// A file of captions that cannot be used.
 #[derive(Debug, Error)]
@@ -39,9 +41,25 @@ pub enum CaptionsError {
 }
 
 /// Reads a JSON object `{id: caption}`, or a CSV file with a heading, or a Parquet file, by the file's extension. Columns are
-/// known by their names: `id`, `audio_file`, `file` or `ytid`, and `caption`, `text` or `genre`.
+/// known by their names: `id`, `audio_file`, `file`, `ytid` or `track_id`, and `caption`, `text` or `genre`.
 pub fn read(file: &Path) -> Result<BTreeMap<String, String>, CaptionsError> {
-    let format = |found: String, expected: String| CaptionsError::Format { file: file.to_owned(), found, expected };
+    let mut captions = BTreeMap::new();
+    for (id, caption) in pairs(file, true)? {
+        if captions.insert(id.clone(), caption).is_some() {
+            return Err(format_error(file, (format!("two captions of {id:?}"), "one".to_owned())));
+        }
+    }
+    Ok(captions)
+}
+
+/// The ids alone of such a file, which may then have no captions; or of the `tracks.csv` of FMA's metadata, with its heading of
+/// three lines. `track_id` becomes what FMA calls the file: six digits.
+pub fn ids(file: &Path) -> Result<Vec<String>, CaptionsError> {
+    Ok(pairs(file, false)?.into_iter().map(|(id, _)| id).collect())
+}
+
+/// Ids with captions, empty ones where captions are not `wanted`.
+fn pairs(file: &Path, wanted: bool) -> Result<Vec<(String, String)>, CaptionsError> {
     let read = || {
         let text = std::fs::read_to_string(file);
         let text = text.map_err(|source| CaptionsError::Io { file: file.to_owned(), source })?;
@@ -49,20 +67,19 @@ pub fn read(file: &Path) -> Result<BTreeMap<String, String>, CaptionsError> {
     };
     let pairs = match file.extension().and_then(|extension| extension.to_str()) {
         Some("json") => json(&read()?),
-        Some("csv") => csv(&read()?),
-        Some("parquet") => parquet(&ParquetFiles::open(&[file.to_owned()])?)?,
+        Some("csv") => csv(&read()?, wanted),
+        Some("parquet") => parquet(&ParquetFiles::open(&[file.to_owned()])?, wanted)?,
         _ => Err(("another extension".to_owned(), ".json, .csv or .parquet".to_owned())),
     };
-    let mut captions = BTreeMap::new();
-    for (id, caption) in pairs.map_err(|(found, expected)| format(found, expected))? {
-        if captions.insert(id.clone(), caption).is_some() {
-            return Err(format(format!("two captions of {id:?}"), "one".to_owned()));
-        }
+    let pairs = pairs.map_err(|found| format_error(file, found))?;
+    if pairs.is_empty() {
+        return Err(format_error(file, ("no captions".to_owned(), "at least one".to_owned())));
     }
-    if captions.is_empty() {
-        return Err(format("no captions".to_owned(), "at least one".to_owned()));
-    }
-    Ok(captions)
+    Ok(pairs)
+}
+
+fn format_error(file: &Path, (found, expected): (String, String)) -> CaptionsError {
+    CaptionsError::Format { file: file.to_owned(), found, expected }
 }
 
 /// Ids with captions, or what was found and what was expected.
@@ -79,27 +96,42 @@ fn json(text: &str) -> Pairs {
     object.into_iter().map(pair).collect()
 }
 
-fn csv(text: &str) -> Pairs {
+fn csv(text: &str, wanted: bool) -> Pairs {
     let mut reader = csv::Reader::from_reader(text.as_bytes());
     let headings = reader.headers().map_err(|error| (error.to_string(), "a heading".to_owned()))?.clone();
-    let headings: Vec<&str> = headings.iter().map(str::trim).collect();
-    let (id, caption) = (column(&headings, &IDS)?, column(&headings, &CAPTIONS)?);
+    let mut headings: Vec<&str> = headings.iter().map(str::trim).collect();
+    let mut records = reader.records();
+    if headings.first() == Some(&"") && !wanted {
+        // FMA's heading goes on: groups, their fields, and the name of the ids alone.
+        records.next();
+        if let Some(Ok(third)) = records.next()
+            && third.get(0) == Some(FMA_ID)
+        {
+            headings[0] = FMA_ID;
+        }
+    }
+    let id = column(&headings, &IDS)?;
+    let caption = if wanted { Some(column(&headings, &CAPTIONS)?) } else { None };
     let pair = |record: csv::Result<csv::StringRecord>| {
         let record = record.map_err(|error| (error.to_string(), "as many fields as headings".to_owned()))?;
-        Ok((record[id].to_owned(), record[caption].to_owned()))
+        let id = if headings[id] == FMA_ID { format!("{:0>6}", &record[id]) } else { record[id].to_owned() };
+        Ok((id, caption.map_or(String::new(), |caption| record[caption].to_owned())))
     };
-    reader.records().map(pair).collect()
+    records.map(pair).collect()
 }
 
 /// The pairs of a Parquet file, or why it cannot be read.
-fn parquet(files: &ParquetFiles) -> Result<Pairs, DatasetError> {
+fn parquet(files: &ParquetFiles, wanted: bool) -> Result<Pairs, DatasetError> {
     let columns: Vec<&str> = files.columns().collect();
     let (id, caption) = match (column(&columns, &IDS), column(&columns, &CAPTIONS)) {
         (Ok(id), Ok(caption)) => (columns[id], columns[caption]),
+        // Ids stand in for captions that nobody asks for.
+        (Ok(id), Err(_)) if !wanted => (columns[id], columns[id]),
         (Err(error), _) | (_, Err(error)) => return Ok(Err(error)),
     };
     let (mut pairs, mut wrong) = (Vec::new(), None);
-    files.scan(&[id, caption], |batch| {
+    let read = if id == caption { vec![id] } else { vec![id, caption] };
+    files.scan(&read, |batch| {
         let value = |name, row| batch.column_by_name(name).and_then(|column| text(column, row));
         for row in 0..batch.num_rows() {
             match (value(id, row), value(caption, row)) {

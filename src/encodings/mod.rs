@@ -8,6 +8,7 @@ mod column;
 mod error;
 mod pairing;
 mod pickle;
+mod short_names;
 mod store;
 mod text;
 mod write;
@@ -16,6 +17,7 @@ pub use audio::{AudioFileEncoder, EncodeAudioError, Encoded, Recording, encode_r
 pub use column::{ColumnError, write_column};
 pub use error::EncodingsError;
 pub use pairing::PairingError;
+pub use short_names::ShortNames;
 pub use store::{Encoding, Encodings};
 pub use text::{TextEncoder, TextError};
 pub use write::write;

@@ -1,14 +1,12 @@
-use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use nocturne_models::checkpoint::Checkpoint;
-use nocturne_vocoder::audio::READS;
 
-use super::{EncodingsError, column, pickle};
+use super::{EncodingsError, ShortNames, column, pickle};
 
 /// What one caption or recording was encoded to.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,12 +25,8 @@ pub struct Encodings {
     path: PathBuf,
     dim: usize,
     by_id: BTreeMap<String, Encoding>,
-    by_file: Names,
-    by_stem: Names,
+    short: ShortNames,
 }
-
-/// For each short name an id that it is short for, and another if there is one.
-type Names = HashMap<String, (String, Option<String>)>;
 
 impl Encodings {
     /// Reads safetensors with a `[token, dim]` tensor an id, or a pickled dictionary `{id: tensor}` of the published
@@ -71,9 +65,8 @@ impl Encodings {
         if let Some((id, _)) = by_id.iter().find(|(_, encoding)| encoding.values.iter().any(|v| !v.is_finite())) {
             return Err(EncodingsError::invalid(path, id, "a value that is not finite", "finite numbers"));
         }
-        let by_file = names(by_id.keys(), file_name);
-        let by_stem = names(by_id.keys(), |id| stem(file_name(id)));
-        Ok(Self { path: path.to_owned(), dim, by_id, by_file, by_stem })
+        let short = ShortNames::new(by_id.keys());
+        Ok(Self { path: path.to_owned(), dim, by_id, short })
     }
 
     /// The width of all of them.
@@ -101,44 +94,16 @@ impl Encodings {
         if let Some(encoding) = self.by_id.get(id) {
             return Ok(encoding);
         }
-        let file = file_name(id);
-        let found = self.by_file.get(file).or_else(|| self.by_stem.get(stem(file)));
-        match found {
+        match self.short.find(id) {
             Some((only, None)) => Ok(&self.by_id[only]),
             Some((first, Some(second))) => Err(EncodingsError::Ambiguous {
                 file: self.path.clone(),
                 id: id.to_owned(),
-                first: first.clone(),
-                second: second.clone(),
+                first: first.to_owned(),
+                second: second.to_owned(),
             }),
             None => Err(EncodingsError::Absent { file: self.path.clone(), id: id.to_owned() }),
         }
-    }
-}
-
-fn names<'a>(ids: impl Iterator<Item = &'a String>, short: impl Fn(&str) -> &str) -> Names {
-    let mut names = Names::new();
-    for id in ids {
-        match names.entry(short(id).to_owned()) {
-            Entry::Vacant(name) => {
-                name.insert((id.clone(), None));
-            }
-            Entry::Occupied(mut name) => name.get_mut().1 = Some(id.clone()),
-        }
-    }
-    names
-}
-
-/// What follows the last folder, of either system's separators.
-fn file_name(id: &str) -> &str {
-    id.rsplit(['/', '\\']).next().unwrap_or(id)
-}
-
-/// A file name without an audio file's extension. Others stay: they may be part of the name.
-fn stem(file: &str) -> &str {
-    match file.rsplit_once('.') {
-        Some((stem, extension)) if READS.iter().any(|known| known.eq_ignore_ascii_case(extension)) => stem,
-        _ => file,
     }
 }
 

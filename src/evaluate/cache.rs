@@ -45,11 +45,11 @@ impl Cache {
     }
 }
 
-/// The user's cache: `$XDG_CACHE_HOME/nocturne/embeddings`, else `~/.cache/nocturne/embeddings`; none where neither is set.
-pub fn default_folder() -> Option<PathBuf> {
+/// A folder of the user's cache: `$XDG_CACHE_HOME/nocturne/NAME`, else `~/.cache/nocturne/NAME`; none where neither is set.
+pub fn default_folder(name: &str) -> Option<PathBuf> {
     let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let root = set("XDG_CACHE_HOME").or_else(|| set("HOME").map(|home| home.join(".cache")))?;
-    Some(root.join("nocturne").join("embeddings"))
+    Some(root.join("nocturne").join(name))
 }
 
 #[cfg(test)]

@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 use half::f16;
 use serde::Serialize;
 
-use super::source::Source;
-use super::{EvaluateError, Loader, Provenance};
+use super::{EvaluateError, Hearing, Loader, Manifest, Provenance};
 use crate::npy;
 
 /// How the files lie.
@@ -22,21 +21,22 @@ pub enum Layout {
     Fadtk,
 }
 
-/// Writes one `.npy` of `[frame, dim]` for every sound of a folder.
+/// Writes one `.npy` of `[frame, dim]` for every sound of a folder, or for those that a manifest names.
 pub fn embed(
-    loader: &Loader,
-    input: &Path,
+    hearing: &Hearing,
+    model: &str,
+    (input, manifest): (&Path, Option<&Manifest>),
     output: &Path,
     layout: Layout,
     mut progress: impl FnMut(usize, usize),
 ) -> Result<Provenance, EvaluateError> {
     let folder = match layout {
         Layout::Plain => output.to_owned(),
-        Layout::Fadtk => output.join("embeddings").join(loader.model),
+        Layout::Fadtk => output.join("embeddings").join(model),
     };
-    let source = Source::find(input, loader.model)?;
+    let loader = Loader::new(hearing, &[model.to_owned()]);
     let mut taken = HashSet::new();
-    loader.clips(input, &source, &mut progress, |clip| {
+    let sets = loader.clips(input, manifest, &mut progress, |clip| {
         let file = folder.join(name(&clip.name, layout, &mut taken));
         if let Some(parent) = file.parent() {
             fs::create_dir_all(parent).map_err(EvaluateError::io(parent))?;
@@ -50,7 +50,9 @@ pub fn embed(
             }
         }
         Ok(())
-    })
+    })?;
+    let nothing = || EvaluateError::Nothing { path: input.to_owned(), model: model.to_owned() };
+    sets.into_iter().next().map(|set| set.provenance).ok_or_else(nothing)
 }
 
 /// The name of a sound's vectors: its own with another extension, or behind its own where `b.mp3` follows `b.wav`; and with fadtk,

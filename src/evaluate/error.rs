@@ -3,10 +3,11 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use nocturne_evaluation::{EmbeddingError, FadInfinityError, FrechetError};
-use nocturne_vocoder::mel::MelError;
+use nocturne_evaluation::{ClapScoreError, ClassesError, EmbeddingError, FadInfinityError, FrechetError, WeightsError};
+use nocturne_models::t5::TokenizerError;
 
 use crate::dataset::DatasetError;
+use crate::encodings::captions::CaptionsError;
 use crate::npy::NpyError;
 
 /// Why sets cannot be scored.
@@ -26,9 +27,6 @@ pub enum EvaluateError {
     /// A folder cannot be listed.
     #[error(transparent)]
     Folder(#[from] DatasetError),
-    /// The mel of the pooled embedding cannot be planned.
-    #[error(transparent)]
-    Mel(#[from] MelError),
     /// There is nothing to score.
     #[error("{}: no audio, no .npy embeddings and no statistics of `{model}`", path.display())]
     Nothing {
@@ -37,16 +35,12 @@ pub enum EvaluateError {
         /// The model that was asked for.
         model: String,
     },
-    /// Audio needs a network that is not here.
-    #[error("{}: no embeddings of `{model}`, and no embedder of that name; there is {known}", path.display())]
-    UnknownModel {
-        /// The folder.
-        path: PathBuf,
-        /// The model that was asked for.
-        model: String,
-        /// Names of those that there are.
-        known: &'static str,
-    },
+    /// A model cannot hear.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+    /// Captions, or a manifest, cannot be read.
+    #[error(transparent)]
+    Captions(#[from] CaptionsError),
     /// An `.npz` file has no statistics, or not of this model.
     #[error("{}: no statistics of `{model}`: expected {model}.mu and {model}.cov, or mu_ref and sigma_ref; found {found}", path.display())]
     NoStatistics {
@@ -144,6 +138,33 @@ pub enum EvaluateError {
         path: PathBuf,
         /// Why.
         source: FadInfinityError,
+    },
+    /// Sets without a name in common.
+    #[error("no two clips have one name: there is {}, and there is {}", reference.display(), generated.display())]
+    NoPairs {
+        /// A reference's clip.
+        reference: PathBuf,
+        /// A generated one.
+        generated: PathBuf,
+    },
+    /// Clips and captions without a name in common, or of different models.
+    #[error("{}: {source}", path.display())]
+    Captioned {
+        /// The generated set.
+        path: PathBuf,
+        /// Why.
+        source: ClapScoreError,
+    },
+    /// A caption that the model's tokenizer cannot take.
+    #[error(transparent)]
+    Tokenizer(#[from] TokenizerError),
+    /// Predictions that make no score.
+    #[error("{}: {source}", path.display())]
+    Classes {
+        /// The generated set.
+        path: PathBuf,
+        /// Why.
+        source: ClassesError,
     },
     /// A clip that does not fit into its set.
     #[error("{}: {source}", path.display())]

@@ -4,7 +4,7 @@ use nocturne_evaluation::{Interval, KAD_SCALE, Kernel, KernelDistance, Manifolds
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{EvaluateError, Keep, OnProgress, Report, Row, Set, Sets, same_dimension};
+use super::{EvaluateError, Keep, Loader, OnProgress, Report, Set, Sets};
 
 /// A metric of vectors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
@@ -41,44 +41,25 @@ pub struct KadOptions {
 /// The metrics of all generated sets against all references under all models.
 pub fn kad(sets: &Sets, options: &KadOptions, progress: &mut OnProgress) -> Result<Report, EvaluateError> {
     let models = sets.models();
-    let mut report = Report::new(json!({
+    let report = Report::new(json!({
         "command": "kad",
         "models": models,
         "metrics": options.metrics,
         "bandwidth": options.bandwidth,
-        "profile": sets.profile,
+        "profile": sets.hearing.profile,
         "bootstrap": sets.bootstrap,
     }));
-    for model in &models {
-        let loader = sets.loader(model, false);
-        let mut references = Vec::new();
-        for path in sets.references {
-            references.push(loader.load(path, Keep::Vectors, |done, of| progress(path, done, of))?);
+    let loader = Loader::new(sets.hearing, &models);
+    sets.compare(&loader, [Keep::Vectors; 2], report, progress, |pair, report| {
+        for metric in &options.metrics {
+            let numbers = numbers(sets, pair.reference, pair.generated, *metric, options.bandwidth)?;
+            let rows = numbers
+                .into_iter()
+                .map(|(metric, value, interval, details)| pair.row(metric, value, interval, details));
+            report.results.extend(rows);
         }
-        for path in sets.generated {
-            let set = loader.load(path, Keep::Vectors, |done, of| progress(path, done, of))?;
-            for reference in &references {
-                same_dimension(&reference.provenance, &set.provenance)?;
-                for metric in &options.metrics {
-                    let numbers = numbers(sets, reference, &set, *metric, options.bandwidth)?;
-                    report.results.extend(numbers.into_iter().map(|(metric, value, interval, details)| Row {
-                        model: model.clone(),
-                        metric,
-                        value,
-                        interval,
-                        reference: reference.provenance.path.clone(),
-                        generated: path.clone(),
-                        clips: set.provenance.clips,
-                        vectors: set.provenance.vectors,
-                        details,
-                    }));
-                }
-            }
-            report.generated.push(set.provenance);
-        }
-        report.references.extend(references.into_iter().map(|set| set.provenance));
-    }
-    Ok(report)
+        Ok(())
+    })
 }
 
 type Number = (&'static str, f64, Option<Interval>, Value);

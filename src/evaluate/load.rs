@@ -2,20 +2,19 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use ndarray::Array2;
-use nocturne_evaluation::fadtk::{rounded_statistics, stored};
-use nocturne_evaluation::{EmbeddingError, Embeddings, FrechetError, Gathering, Gaussian, Statistics};
+use nocturne_evaluation::fadtk::stored;
 use rayon::prelude::*;
-use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::cache::Cache;
-use super::embedder::Embedder;
-use super::moments::Moments;
+use super::hear::{Hearer, Vectors};
+use super::intake::{Keep, Kept, Tally, hex};
+use super::listener::{Listener, Weights};
+use super::set::{Set, statistics};
 use super::source::Source;
-use super::{EvaluateError, Profile};
+use super::{EvaluateError, Hearing, Manifest};
 use crate::dataset::Shard;
 use crate::npy;
 use crate::skipped::Skipped;
@@ -23,280 +22,178 @@ use crate::skipped::Skipped;
 /// Files that are in memory at once, for each thread.
 const FILES_A_THREAD: usize = 4;
 
-/// What is to be kept of a set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Keep {
-    /// The mean and covariance: memory does not grow with the set.
-    Statistics,
-    /// All vectors.
-    Vectors,
-    /// Both.
-    All,
-}
-
-/// What a set was, for the report.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Provenance {
-    /// As it was given.
-    pub path: PathBuf,
-    /// Whose vectors.
-    pub model: String,
-    /// `audio`, `embeddings` or `statistics`.
-    pub kind: &'static str,
-    /// Files that were used; unknown of statistics.
-    pub clips: Option<usize>,
-    /// Vectors, where they are known.
-    pub vectors: Option<usize>,
-    /// Their dimension.
-    pub dim: usize,
-    /// Of the files' names and contents, or of the statistics' file.
-    pub sha256: String,
-    /// Files whose vectors were in the cache.
-    pub cached: usize,
-    /// Files that were left out.
-    pub skipped: Vec<Skipped>,
-}
-
-/// A set in memory.
-#[derive(Clone, Debug)]
-pub struct Set {
-    /// Where it is from.
-    pub provenance: Provenance,
-    /// All vectors, if they were to be kept and there are any.
-    pub vectors: Option<Embeddings>,
-    moments: Option<Moments>,
-    statistics: Option<Statistics>,
-}
-
-impl Set {
-    /// The statistics, as they are written to a file.
-    pub fn moments(&self) -> Result<Moments, EvaluateError> {
-        match (&self.moments, &self.statistics) {
-            (Some(moments), _) => Ok(moments.clone()),
-            (None, Some(statistics)) => Moments::of(statistics).map_err(|source| self.fault(source)),
-            (None, None) => Err(EvaluateError::NeedsVectors { path: self.provenance.path.clone(), what: "this" }),
-        }
-    }
-
-    /// The normal distribution, made ready to be compared.
-    pub fn gaussian(&self) -> Result<Gaussian, EvaluateError> {
-        self.moments()?.gaussian().map_err(|source| self.fault(source))
-    }
-
-    /// All vectors, for `what`.
-    pub fn vectors(&self, what: &'static str) -> Result<&Embeddings, EvaluateError> {
-        self.vectors.as_ref().ok_or_else(|| EvaluateError::NeedsVectors { path: self.provenance.path.clone(), what })
-    }
-
-    fn fault(&self, source: FrechetError) -> EvaluateError {
-        EvaluateError::Statistics { path: self.provenance.path.clone(), source }
-    }
-}
-
-/// Reads sets of one model.
+/// Reads sets, under several models at once.
 pub struct Loader<'a> {
-    /// The model.
-    pub model: &'a str,
-    /// How audio is prepared.
-    pub profile: Profile,
-    /// Where vectors of audio are kept from run to run.
-    pub cache: Option<&'a Path>,
+    hearing: &'a Hearing<'a>,
+    listeners: Vec<Listener<'a>>,
     /// Vectors and means are rounded as fadtk rounds them.
     pub fadtk_rounding: bool,
     /// One N-th of the files.
     pub shard: Option<Shard>,
-    /// Setting it ends the job.
-    pub stop: &'a AtomicBool,
 }
 
 /// One file's vectors.
 pub struct Clip {
+    /// The model's place in the job.
+    pub model: usize,
     /// Its name below the set's folder.
     pub name: PathBuf,
     /// `[frame, dim]`.
     pub vectors: Array2<f32>,
 }
 
-impl Loader<'_> {
-    /// Reads a set. `progress` hears how many files are done, and of how many.
-    pub fn load(&self, path: &Path, keep: Keep, mut progress: impl FnMut(usize, usize)) -> Result<Set, EvaluateError> {
-        let source = Source::find(path, self.model)?;
-        if let Source::Packed | Source::Loose(_) = &source {
-            return self.statistics(path, &source);
-        }
-        let mut vectors = (keep != Keep::Statistics).then(Embeddings::new);
-        let mut gathered = Gathered::default();
-        let provenance = self.clips(path, &source, &mut progress, |clip| {
-            if keep != Keep::Vectors {
-                gathered.add(&clip.vectors, self.fadtk_rounding);
-            }
-            if let Some(all) = &mut vectors {
-                let clip_name = clip.name.display().to_string();
-                all.push(clip_name, clip.vectors.view())
-                    .map_err(|source| EvaluateError::Clip { path: path.join(&clip.name), source })?;
-            }
-            Ok(())
-        })?;
-        Ok(Set { provenance, vectors, moments: None, statistics: gathered.finish() })
+impl<'a> Loader<'a> {
+    /// For these models.
+    pub fn new(hearing: &'a Hearing<'a>, models: &[String]) -> Self {
+        let listeners = models.iter().map(|model| Listener::new(model, hearing)).collect();
+        Self { hearing, listeners, fadtk_rounding: false, shard: None }
     }
 
-    /// Hands every clip of audio or embeddings on, in the order of their names, and tells where they came from.
+    /// The models' names.
+    pub fn models(&self) -> impl Iterator<Item = &str> {
+        self.listeners.iter().map(Listener::name)
+    }
+
+    /// The weights of the models that heard something.
+    pub fn weights(&self) -> Vec<Weights> {
+        self.listeners.iter().filter_map(Listener::weights).cloned().collect()
+    }
+
+    /// Reads a set, or what a manifest names of it: under each model. `progress` hears how many files are done, and of how many.
+    pub fn load(
+        &self,
+        path: &Path,
+        manifest: Option<&Manifest>,
+        keep: Keep,
+        mut progress: impl FnMut(usize, usize),
+    ) -> Result<Vec<Set>, EvaluateError> {
+        let mut kept: Vec<Kept> = self.listeners.iter().map(|_| Kept::new(keep)).collect();
+        let sets = self.clips(path, manifest, &mut progress, |clip| {
+            let (name, vectors) = (clip.name, clip.vectors.view());
+            let fault = |source| EvaluateError::Clip { path: path.join(&name), source };
+            kept[clip.model].add(name.display().to_string(), vectors, self.fadtk_rounding).map_err(fault)
+        })?;
+        let whole = |(set, kept): (Set, Kept)| if set.moments.is_none() { kept.into_set(set) } else { set };
+        Ok(sets.into_iter().zip(kept).map(whole).collect())
+    }
+
+    /// Hands every clip on, in the order of names and of models, and tells where they came from. Of statistics there are none.
     pub fn clips(
         &self,
         path: &Path,
-        source: &Source,
+        manifest: Option<&Manifest>,
         progress: &mut dyn FnMut(usize, usize),
         mut hand: impl FnMut(Clip) -> Result<(), EvaluateError>,
-    ) -> Result<Provenance, EvaluateError> {
-        let (root, mut files, kind, unfollowed) = match source {
-            Source::Audio(files, unfollowed) => (path, files.clone(), "audio", unfollowed.as_slice()),
-            Source::Vectors(root, files) => (root.as_path(), files.clone(), "embeddings", &[][..]),
-            Source::Packed | Source::Loose(_) => {
-                return Err(EvaluateError::NeedsVectors { path: path.to_owned(), what: "this" });
+    ) -> Result<Vec<Set>, EvaluateError> {
+        let sources = self.listeners.iter().map(|listener| Source::find(path, listener));
+        let sources = sources.collect::<Result<Vec<_>, _>>()?;
+        let mut sets: Vec<Option<Set>> = sources.iter().map(|_| None).collect();
+        let hearing = |source: &&Source| matches!(source, Source::Audio(..));
+        let heard: Vec<usize> = (0..sources.len()).filter(|place| hearing(&&sources[*place])).collect();
+        if let Some(Source::Audio(files, unfollowed)) = sources.iter().find(hearing) {
+            let mut hearer = Hearer::new(&self.listeners, &heard, self.hearing.profile)?;
+            let chosen = self.choose(files, unfollowed, manifest);
+            let read = |names: &[PathBuf]| {
+                let paths: Vec<PathBuf> = names.iter().map(|name| path.join(name)).collect();
+                let files = hearer.hear(&paths)?.into_iter();
+                Ok(files.map(|file| file.map(|file| (file.hash, file.vectors))).collect())
+            };
+            let found = self.read((path, "audio"), &heard, &chosen, progress, read, &mut hand)?;
+            for (place, set) in heard.iter().zip(found) {
+                sets[*place] = Some(set);
             }
-        };
-        let mut skipped: Vec<Skipped> = Vec::new();
-        let mut skip = |name: &Path, reason: &str| {
-            let left_out = Skipped::new(name, reason);
-            left_out.warn();
-            skipped.push(left_out);
-        };
-        for (name, reason) in unfollowed {
-            skip(name, reason);
+        }
+        for (place, source) in sources.iter().enumerate() {
+            match source {
+                Source::Audio(..) => {}
+                Source::Vectors(root, files) => {
+                    let chosen = self.choose(files, &[], manifest);
+                    let read =
+                        |names: &[PathBuf]| Ok(names.par_iter().map(|name| read_vectors(&root.join(name))).collect());
+                    let found = self.read((path, "embeddings"), &[place], &chosen, progress, read, &mut hand)?;
+                    sets[place] = found.into_iter().next();
+                }
+                Source::Packed | Source::Loose(_) => {
+                    sets[place] = Some(statistics(path, self.listeners[place].name(), source)?);
+                }
+            }
+        }
+        Ok(sets.into_iter().flatten().collect())
+    }
+
+    /// The files to be read, and those that are left out before.
+    fn choose(
+        &self,
+        files: &[PathBuf],
+        unfollowed: &[(PathBuf, &'static str)],
+        manifest: Option<&Manifest>,
+    ) -> (Vec<PathBuf>, Vec<Skipped>) {
+        let mut skipped: Vec<Skipped> = unfollowed.iter().map(|(name, reason)| Skipped::new(name, reason)).collect();
+        skipped.iter().for_each(Skipped::warn);
+        let mut files = files.to_vec();
+        if let Some(manifest) = manifest {
+            let (chosen, absent) = manifest.choose(files);
+            files = chosen;
+            skipped.extend(absent);
         }
         if let Some(shard) = self.shard {
             files = files[shard.range(files.len())].to_vec();
         }
-        let embedder = if kind == "audio" { Some(Embedder::new(self.profile)?) } else { None };
-        let cache = embedder.as_ref().and_then(|embedder| Some(Cache::new(self.cache?, &embedder.key())));
-        let mut digest = Sha256::new();
-        let (mut dim, mut clips, mut frames, mut cached, mut done) = (None, 0, 0, 0, 0);
-        let mut cache_failed = false;
+        (files, skipped)
+    }
+
+    /// Reads files, some at a time, for the models of `places`.
+    fn read(
+        &self,
+        (path, kind): (&Path, &'static str),
+        places: &[usize],
+        (files, skipped): &(Vec<PathBuf>, Vec<Skipped>),
+        progress: &mut dyn FnMut(usize, usize),
+        mut read: impl FnMut(&[PathBuf]) -> Result<Vec<Result<(String, Vec<Vectors>), String>>, EvaluateError>,
+        hand: &mut impl FnMut(Clip) -> Result<(), EvaluateError>,
+    ) -> Result<Vec<Set>, EvaluateError> {
+        let mut tallies: Vec<Tally> = places.iter().map(|_| Tally::new(skipped)).collect();
         progress(0, files.len());
+        let mut done = 0;
         for batch in files.chunks(FILES_A_THREAD * rayon::current_num_threads()) {
-            if self.stop.load(Ordering::Relaxed) {
+            if self.hearing.stop.load(Ordering::Relaxed) {
                 return Err(EvaluateError::Interrupted);
             }
-            let read: Vec<Result<Read, String>> = batch
-                .par_iter()
-                .map(|name| read(&root.join(name), embedder.as_ref(), cache.as_ref(), self.fadtk_rounding))
-                .collect();
-            for (name, read) in batch.iter().zip(read) {
-                done += 1;
-                let Read { vectors, hash, from_cache, kept } = match read.and_then(|read| fits(read, dim)) {
-                    Ok(read) => read,
+            for (name, file) in batch.iter().zip(read(batch)?) {
+                let (hash, vectors) = match file {
+                    Ok(file) => file,
                     Err(reason) => {
-                        skip(name, &reason);
+                        Skipped::new(name, &reason).warn();
+                        for tally in &mut tallies {
+                            tally.skip(name, &reason);
+                        }
                         continue;
                     }
                 };
-                if let (Err(error), false) = (kept, cache_failed) {
-                    cache_failed = true;
-                    tracing::warn!("embeddings cannot be cached: {error}");
+                for ((place, tally), vectors) in places.iter().zip(&mut tallies).zip(vectors) {
+                    if let Some(values) = tally.take(name, &hash, vectors) {
+                        let vectors = if self.fadtk_rounding { stored(values.view()) } else { values };
+                        hand(Clip { model: *place, name: name.clone(), vectors })?;
+                    }
                 }
-                digest.update(name.as_os_str().as_encoded_bytes());
-                digest.update([0]);
-                digest.update(hash.as_bytes());
-                dim = Some(vectors.ncols());
-                (clips, frames, cached) = (clips + 1, frames + vectors.nrows(), cached + usize::from(from_cache));
-                hand(Clip { name: name.clone(), vectors })?;
             }
+            done += batch.len();
             progress(done, files.len());
         }
-        let Some(dim) = dim else {
-            let reason = skipped.first().map_or("there is none", |skipped| &skipped.reason).to_owned();
-            return Err(EvaluateError::AllSkipped { path: path.to_owned(), clips: files.len(), reason });
+        let set = |(place, tally): (&usize, Tally)| {
+            let model = self.listeners[*place].name();
+            Ok(Set::new(tally.provenance(path, model, kind, files.len())?, None))
         };
-        Ok(Provenance {
-            path: path.to_owned(),
-            model: self.model.to_owned(),
-            kind,
-            clips: Some(clips),
-            vectors: Some(frames),
-            dim,
-            sha256: hex(digest),
-            cached,
-            skipped,
-        })
-    }
-
-    fn statistics(&self, path: &Path, source: &Source) -> Result<Set, EvaluateError> {
-        let mut digest = Sha256::new();
-        let mut add = |file: &Path| -> Result<(), EvaluateError> {
-            digest.update(fs::read(file).map_err(EvaluateError::io(file))?);
-            Ok(())
-        };
-        let moments = if let Source::Loose(folder) = source {
-            add(&folder.join("mu.npy"))?;
-            add(&folder.join("cov.npy"))?;
-            Moments::read_loose(folder)?
-        } else {
-            add(path)?;
-            Moments::read_packed(path, self.model)?
-        };
-        let provenance = Provenance {
-            path: path.to_owned(),
-            model: self.model.to_owned(),
-            kind: "statistics",
-            clips: None,
-            vectors: moments.count,
-            dim: moments.mean.len(),
-            sha256: hex(digest),
-            cached: 0,
-            skipped: Vec::new(),
-        };
-        Ok(Set { provenance, vectors: None, moments: Some(moments), statistics: None })
+        places.iter().zip(tallies).map(set).collect()
     }
 }
 
-/// Statistics of clips, as they come.
-#[derive(Default)]
-struct Gathered {
-    exact: Option<Gathering>,
-    rounded: Option<Statistics>,
-}
-
-impl Gathered {
-    fn add(&mut self, vectors: &Array2<f32>, rounding: bool) {
-        let dim = vectors.ncols();
-        if rounding {
-            // File by file: each file's mean is rounded.
-            self.rounded.get_or_insert_with(|| Statistics::new(dim)).merge(&rounded_statistics(vectors.view()));
-        } else {
-            self.exact.get_or_insert_with(|| Gathering::new(dim)).add(vectors.view());
-        }
-    }
-
-    fn finish(self) -> Option<Statistics> {
-        self.rounded.or_else(|| self.exact.map(Gathering::finish))
-    }
-}
-
-struct Read {
-    vectors: Array2<f32>,
-    /// Of the file.
-    hash: String,
-    from_cache: bool,
-    kept: std::io::Result<()>,
-}
-
-/// Reads one file; the error is in words, for `skipped.jsonl`.
-fn read(path: &Path, embedder: Option<&Embedder>, cache: Option<&Cache>, rounding: bool) -> Result<Read, String> {
+/// Embeddings of one file; the error is in words, for `skipped.jsonl`.
+fn read_vectors(path: &Path) -> Result<(String, Vec<Vectors>), String> {
     let bytes = fs::read(path).map_err(|error| error.to_string())?;
-    let mut hasher = Sha256::new();
-    hasher.update(&bytes);
-    let hash = hex(hasher);
-    let (vectors, from_cache, kept) = match (embedder, cache.and_then(|cache| cache.find(&hash))) {
-        (None, _) => (vectors_of(&bytes, path)?, false, Ok(())),
-        (Some(_), Some(vectors)) => (vectors, true, Ok(())),
-        (Some(embedder), None) => {
-            let vectors = embedder.embed(bytes, path)?;
-            let kept = cache.map_or(Ok(()), |cache| cache.keep(&hash, vectors.view()));
-            (vectors, false, kept)
-        }
-    };
-    let vectors = if rounding { stored(vectors.view()) } else { vectors };
-    Ok(Read { vectors, hash, from_cache, kept })
+    let mut digest = Sha256::new();
+    digest.update(&bytes);
+    Ok((hex(digest), vec![Vectors { values: vectors_of(&bytes, path)?, from_cache: false }]))
 }
 
 /// `[frame, dim]`, or `[dim]` as one frame.
@@ -309,23 +206,4 @@ fn vectors_of(bytes: &[u8], path: &Path) -> Result<Array2<f32>, String> {
     };
     let values = array.values.into_iter().map(|value| value as f32).collect();
     Array2::from_shape_vec((frames, dim), values).map_err(|error| error.to_string())
-}
-
-fn fits(read: Read, dim: Option<usize>) -> Result<Read, String> {
-    let (frames, found) = read.vectors.dim();
-    let expected = dim.unwrap_or(found);
-    let fault = if frames == 0 || found == 0 {
-        EmbeddingError::Empty
-    } else if found != expected {
-        EmbeddingError::Dimension { found, expected }
-    } else if read.vectors.iter().any(|value| !value.is_finite()) {
-        EmbeddingError::NotFinite
-    } else {
-        return Ok(read);
-    };
-    Err(fault.to_string())
-}
-
-fn hex(digest: Sha256) -> String {
-    digest.finalize().iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }

@@ -4,76 +4,64 @@
 //! from `nocturne_evaluation`; here many sets meet many references under many models, and become one [`Report`].
 
 mod cache;
+mod captions;
+mod clap;
+mod compare;
 mod embed;
-mod embedder;
 mod error;
 mod fad;
+mod hear;
+mod ids;
+mod intake;
 mod kad;
+mod kld;
+mod listener;
 mod load;
+mod map;
 mod moments;
+mod page;
+mod profile;
 mod report;
+mod set;
 mod source;
 mod stats;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use nocturne_evaluation::Bootstrap;
+use burn::tensor::Device;
 
-pub use cache::default_folder as default_cache_folder;
+pub use cache::default_folder;
+pub use captions::Captions;
+pub use clap::{ClapModel, ClasOptions, clap, clas_scores};
+pub use compare::{OnProgress, Pair, Sets};
 pub use embed::{Layout, embed};
-pub use embedder::{POOLED_MEL, Profile};
 pub use error::EvaluateError;
 pub use fad::{FadOptions, fad};
+pub use ids::Manifest;
+pub use intake::Keep;
 pub use kad::{Bandwidth, KadOptions, VectorMetric, kad};
-pub use load::{Keep, Loader, Provenance, Set};
+pub use kld::{Classifier, ClipPooling, KldOptions, inception, kld};
+pub use listener::{POOLED_MEL, Weights};
+pub use load::Loader;
+pub use map::{Map, MappedClip, MappedSet};
 pub use moments::Moments;
+pub use page::write as write_page;
+pub use profile::Profile;
 pub use report::{Report, Row, Song};
+pub use set::{Provenance, Set};
 pub use stats::{Measured, merge, stats};
 
-/// What is compared with what.
-pub struct Sets<'a> {
-    /// The sets that are taken for true.
-    pub references: &'a [PathBuf],
-    /// The sets to be scored.
-    pub generated: &'a [PathBuf],
-    /// Under which models; none for the one that the sets are of.
-    pub models: &'a [String],
+/// How audio becomes vectors.
+pub struct Hearing<'a> {
+    /// The folder of published weights, or a model's own file.
+    pub weights: &'a Path,
+    /// Where networks run.
+    pub device: &'a Device,
     /// How audio is prepared.
     pub profile: Profile,
     /// Where vectors of audio are kept from run to run.
     pub cache: Option<&'a Path>,
-    /// Intervals.
-    pub bootstrap: Bootstrap,
     /// Setting it ends the job.
     pub stop: &'a AtomicBool,
-}
-
-/// Hears which set is being read, how many files are done, and of how many.
-pub type OnProgress<'a> = dyn FnMut(&Path, usize, usize) + 'a;
-
-impl Sets<'_> {
-    fn models(&self) -> Vec<String> {
-        if !self.models.is_empty() {
-            return self.models.to_vec();
-        }
-        let paths: Vec<&Path> = self.references.iter().chain(self.generated).map(PathBuf::as_path).collect();
-        vec![source::only_model(&paths)]
-    }
-
-    fn loader<'a>(&'a self, model: &'a str, fadtk_rounding: bool) -> Loader<'a> {
-        Loader { model, profile: self.profile, cache: self.cache, fadtk_rounding, shard: None, stop: self.stop }
-    }
-}
-
-fn same_dimension(reference: &Provenance, generated: &Provenance) -> Result<(), EvaluateError> {
-    if reference.dim == generated.dim {
-        return Ok(());
-    }
-    Err(EvaluateError::Dimension {
-        path: generated.path.clone(),
-        found: generated.dim,
-        other: reference.path.clone(),
-        expected: reference.dim,
-    })
 }

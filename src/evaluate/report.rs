@@ -8,7 +8,7 @@ use nocturne_models::files::write_atomic;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{EvaluateError, Provenance};
+use super::{EvaluateError, Loader, Map, Provenance, Weights};
 use crate::skipped::Skipped;
 
 /// Everything of one run. Two runs over the same files are the same bytes.
@@ -22,9 +22,17 @@ pub struct Report {
     pub resampler: &'static str,
     /// The numbers.
     pub results: Vec<Row>,
+    /// What the models heard with.
+    pub weights: Vec<Weights>,
+    /// Clips that were heard and have nothing to be compared with.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unpaired: Vec<Skipped>,
     /// Songs alone, where they were asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub songs: Vec<Song>,
+    /// Where the clips lie, where that was asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub maps: Vec<Map>,
     /// The references, as they were read.
     pub references: Vec<Provenance>,
     /// The scored sets, as they were read.
@@ -37,13 +45,13 @@ pub struct Row {
     /// Whose vectors.
     pub model: String,
     /// Which metric.
-    pub metric: &'static str,
+    pub metric: String,
     /// The number.
     pub value: f64,
     /// Where it probably is.
     pub interval: Option<Interval>,
-    /// The reference, as it was given.
-    pub reference: PathBuf,
+    /// The reference, as it was given, of a metric that has one.
+    pub reference: Option<PathBuf>,
     /// The scored set, as it was given.
     pub generated: PathBuf,
     /// Its clips, where they are known.
@@ -55,7 +63,7 @@ pub struct Row {
     pub details: Value,
 }
 
-/// The distance of one clip alone.
+/// The number of one clip alone.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Song {
     /// Whose vectors.
@@ -64,9 +72,11 @@ pub struct Song {
     pub reference: PathBuf,
     /// The set of the clip, as it was given.
     pub generated: PathBuf,
+    /// Which metric.
+    pub metric: &'static str,
     /// The clip.
     pub clip: String,
-    /// The distance; none of a clip with a single vector.
+    /// The number; none of a clip with a single vector, which has no distance.
     pub value: Option<f64>,
 }
 
@@ -78,7 +88,10 @@ impl Report {
             settings,
             resampler: "soxr HQ's filter",
             results: Vec::new(),
+            weights: Vec::new(),
+            unpaired: Vec::new(),
             songs: Vec::new(),
+            maps: Vec::new(),
             references: Vec::new(),
             generated: Vec::new(),
         }
@@ -92,10 +105,22 @@ impl Report {
                 set.skipped.iter().map(|skipped| Skipped::new(set.path.join(&skipped.audio_file), &skipped.reason))
             })
             .collect();
-        // A set is read once for every model.
+        all.extend(self.unpaired.iter().cloned());
+        // A set is read for every model.
         all.sort();
         all.dedup();
         all
+    }
+
+    /// Puts everything into the order of the models, and leaves it so within a model.
+    pub(super) fn sort_by_models(&mut self, loader: &Loader) {
+        let place = |model: &str| loader.models().position(|known| known == model);
+        self.results.sort_by_key(|row| place(&row.model));
+        self.songs.sort_by_key(|song| place(&song.model));
+        self.maps.sort_by_key(|map| place(&map.model));
+        for sets in [&mut self.references, &mut self.generated] {
+            sets.sort_by_key(|set| place(&set.model));
+        }
     }
 
     /// Writes all of it.
@@ -116,12 +141,12 @@ impl Report {
             let count = |count: Option<usize>| count.map_or(String::new(), |count| count.to_string());
             [
                 row.model.clone(),
-                row.metric.to_owned(),
+                row.metric.clone(),
                 row.value.to_string(),
                 of(|interval| interval.low),
                 of(|interval| interval.high),
                 of(|interval| interval.standard_error),
-                row.reference.display().to_string(),
+                row.reference.as_ref().map_or(String::new(), |path| path.display().to_string()),
                 row.generated.display().to_string(),
                 count(row.clips),
                 count(row.vectors),
@@ -133,15 +158,16 @@ impl Report {
         write_below(path, &out.into_inner().map_err(|error| EvaluateError::io(path)(error.into_error()))?)
     }
 
-    /// Writes the songs, the farthest first.
+    /// Writes the songs, the largest number first.
     pub fn write_songs(&self, path: &Path) -> Result<(), EvaluateError> {
         let mut songs: Vec<&Song> = self.songs.iter().collect();
         songs.sort_by(|a, b| b.value.unwrap_or(f64::NEG_INFINITY).total_cmp(&a.value.unwrap_or(f64::NEG_INFINITY)));
         let mut out = csv::Writer::from_writer(Vec::new());
-        let header = ["model", "reference", "generated", "clip", "value"].map(str::to_owned);
+        let header = ["model", "metric", "reference", "generated", "clip", "value"].map(str::to_owned);
         let lines = songs.into_iter().map(|song| {
             [
                 song.model.clone(),
+                song.metric.to_owned(),
                 song.reference.display().to_string(),
                 song.generated.display().to_string(),
                 song.clip.clone(),
@@ -156,6 +182,27 @@ impl Report {
 }
 
 impl Row {
+    /// A number of a set that is compared with no other.
+    pub fn new(
+        set: &Provenance,
+        metric: impl Into<String>,
+        value: f64,
+        interval: Option<Interval>,
+        details: Value,
+    ) -> Self {
+        Self {
+            model: set.model.clone(),
+            metric: metric.into(),
+            value,
+            interval,
+            reference: None,
+            generated: set.path.clone(),
+            clips: set.clips,
+            vectors: set.vectors,
+            details,
+        }
+    }
+
     /// The number for people, with where it probably is.
     pub fn sentence(&self) -> String {
         let Self { model, metric, value, interval, reference, generated, .. } = self;
@@ -164,7 +211,8 @@ impl Row {
             .as_ref()
             .map_or(String::new(), |interval| format!(" [{}, {}]", digits(interval.low), digits(interval.high)));
         let value = digits(*value) + &range;
-        format!("{metric:<10} {model:<12} {value:<28} {} against {}", generated.display(), reference.display())
+        let against = reference.as_ref().map_or(String::new(), |reference| format!(" against {}", reference.display()));
+        format!("{metric:<10} {model:<12} {value:<28} {}{against}", generated.display())
     }
 }
 

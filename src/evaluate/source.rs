@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use nocturne_vocoder::audio::READS;
 
 use super::EvaluateError;
-use super::embedder::POOLED_MEL;
+use super::listener::{Listener, POOLED_MEL};
 use crate::dataset::walk;
 use crate::npy::Npz;
 
@@ -23,11 +23,15 @@ pub enum Source {
 }
 
 impl Source {
-    /// What `path` holds of `model`: an `.npz` or `.npy` file, or a folder.
+    /// What `path` holds of a model: an `.npz` or `.npy` file, or a folder.
     ///
-    /// Of a folder, in this order: fadtk's `embeddings/MODEL` and `stats/MODEL` (of models that this program has not: it makes
-    /// its own vectors, since fadtk's may be of files that changed), sound files, `.npy` files, `mu.npy` and `cov.npy`.
-    pub fn find(path: &Path, model: &str) -> Result<Self, EvaluateError> {
+    /// Of a folder, in this order: sound files, if they can be heard (fadtk's vectors may be of files that changed since);
+    /// fadtk's `embeddings/MODEL` and `stats/MODEL`; sound files, which then cannot be heard; `mu.npy` and `cov.npy`; `.npy` files.
+    pub fn find(path: &Path, listener: &Listener) -> Result<Self, EvaluateError> {
+        Self::find_of(path, listener.name(), || listener.can_hear())
+    }
+
+    fn find_of(path: &Path, model: &str, can_hear: impl Fn() -> bool) -> Result<Self, EvaluateError> {
         let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
         if path.is_file() && extension.eq_ignore_ascii_case("npz") {
             return Ok(Self::Packed);
@@ -36,26 +40,22 @@ impl Source {
             let name = path.file_name().map(PathBuf::from).unwrap_or_default();
             return Ok(Self::Vectors(path.parent().map(Path::to_path_buf).unwrap_or_default(), vec![name]));
         }
-        let own = model == POOLED_MEL;
-        if !own {
-            let embeddings = path.join("embeddings").join(model);
-            let vectors = if embeddings.is_dir() { files(&embeddings, &["npy"])?.0 } else { Vec::new() };
-            if !vectors.is_empty() {
-                return Ok(Self::Vectors(embeddings, vectors));
-            }
-            let statistics = path.join("stats").join(model);
-            if statistics.join("mu.npy").is_file() {
-                return Ok(Self::Loose(statistics));
-            }
-        }
         let (audio, unfollowed) = files(path, &READS)?;
         let audio: Vec<PathBuf> = audio.into_iter().filter(|file| !is_converted(file)).collect();
+        if !audio.is_empty() && can_hear() {
+            return Ok(Self::Audio(audio, unfollowed));
+        }
+        let embeddings = path.join("embeddings").join(model);
+        let vectors = if embeddings.is_dir() { files(&embeddings, &["npy"])?.0 } else { Vec::new() };
+        if !vectors.is_empty() {
+            return Ok(Self::Vectors(embeddings, vectors));
+        }
+        let statistics = path.join("stats").join(model);
+        if statistics.join("mu.npy").is_file() {
+            return Ok(Self::Loose(statistics));
+        }
         if !audio.is_empty() {
-            if own {
-                return Ok(Self::Audio(audio, unfollowed));
-            }
-            let (path, model) = (path.to_owned(), model.to_owned());
-            return Err(EvaluateError::UnknownModel { path, model, known: POOLED_MEL });
+            return Ok(Self::Audio(audio, unfollowed));
         }
         if path.join("mu.npy").is_file() {
             return Ok(Self::Loose(path.to_owned()));
@@ -72,7 +72,7 @@ impl Source {
 /// The model of sets that were given without one: that of audio, where there is any; else the first that an `.npz` or fadtk's
 /// folders name; else vectors of a model that nobody named.
 pub fn only_model(paths: &[&Path]) -> String {
-    let audio = |path: &Path| matches!(Source::find(path, POOLED_MEL), Ok(Source::Audio(..)));
+    let audio = |path: &Path| matches!(Source::find_of(path, POOLED_MEL, || true), Ok(Source::Audio(..)));
     if paths.iter().any(|path| audio(path)) {
         return POOLED_MEL.to_owned();
     }
@@ -132,28 +132,25 @@ mod tests {
     fn folders_are_known_by_what_is_in_them() {
         let paths = |names: &[&str]| names.iter().map(PathBuf::from).collect::<Vec<_>>();
         let generated = folder(&["audio/1.wav", "mels/1.npy", "convert/16000/1.wav"]);
-        let found = Source::find(generated.path(), POOLED_MEL).unwrap();
-        assert_eq!(found, Source::Audio(paths(&["audio/1.wav"]), vec![]));
-        let error = Source::find(generated.path(), "vggish").unwrap_err().to_string();
-        assert!(error.contains("vggish") && error.contains(POOLED_MEL), "{error}");
+        let find = |path: &Path, model: &str| Source::find_of(path, model, || model == POOLED_MEL);
+        for model in [POOLED_MEL, "vggish"] {
+            assert_eq!(find(generated.path(), model).unwrap(), Source::Audio(paths(&["audio/1.wav"]), vec![]));
+        }
 
         let fadtk = folder(&["1.wav", "embeddings/vggish/1.npy", "stats/clap/mu.npy", "stats/clap/cov.npy"]);
         let root = fadtk.path();
-        assert_eq!(
-            Source::find(root, "vggish").unwrap(),
-            Source::Vectors(root.join("embeddings/vggish"), paths(&["1.npy"]))
-        );
-        assert_eq!(Source::find(root, "clap").unwrap(), Source::Loose(root.join("stats/clap")));
-        assert_eq!(Source::find(&root.join("stats/clap"), "x").unwrap(), Source::Loose(root.join("stats/clap")));
-        assert_eq!(Source::find(root, POOLED_MEL).unwrap(), Source::Audio(paths(&["1.wav"]), vec![]));
+        assert_eq!(find(root, "vggish").unwrap(), Source::Vectors(root.join("embeddings/vggish"), paths(&["1.npy"])));
+        assert_eq!(find(root, "clap").unwrap(), Source::Loose(root.join("stats/clap")));
+        assert_eq!(find(&root.join("stats/clap"), "x").unwrap(), Source::Loose(root.join("stats/clap")));
+        assert_eq!(find(root, POOLED_MEL).unwrap(), Source::Audio(paths(&["1.wav"]), vec![]));
         assert_eq!(models(root), ["clap", "vggish"]);
 
         let plain = folder(&["b/2.npy", "1.npy"]);
         let vectors = Source::Vectors(plain.path().to_owned(), paths(&["1.npy", "b/2.npy"]));
-        assert_eq!(Source::find(plain.path(), "any").unwrap(), vectors);
+        assert_eq!(find(plain.path(), "any").unwrap(), vectors);
         assert_eq!(only_model(&[plain.path()]), "embeddings");
         assert_eq!(only_model(&[plain.path(), root]), POOLED_MEL);
-        assert!(Source::find(folder(&["notes.txt"]).path(), "any").is_err());
-        assert!(Source::find(&plain.path().join("missing"), "any").is_err());
+        assert!(find(folder(&["notes.txt"]).path(), "any").is_err());
+        assert!(find(&plain.path().join("missing"), "any").is_err());
     }
 }

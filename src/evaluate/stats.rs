@@ -6,7 +6,7 @@ use nocturne_evaluation::Statistics;
 use serde::Serialize;
 
 use super::moments::{Moments, write_loose, write_packed};
-use super::{EvaluateError, Keep, Loader, Provenance, source};
+use super::{EvaluateError, Keep, Loader, Manifest, Provenance, Set, source};
 use crate::npy::Npz;
 
 /// One model's statistics.
@@ -23,19 +23,15 @@ pub struct Measured {
 /// Measures a set under some models, and writes their statistics: an `.npz` that fadtk reads where `output` ends so, else its folder
 /// `OUTPUT/stats/MODEL/`. Memory does not grow with the set.
 pub fn stats(
-    loaders: &[Loader],
-    input: &Path,
+    loader: &Loader,
+    (input, manifest): (&Path, Option<&Manifest>),
     output: &Path,
-    mut progress: impl FnMut(usize, usize),
+    progress: impl FnMut(usize, usize),
 ) -> Result<Vec<Provenance>, EvaluateError> {
-    let (mut all, mut provenance) = (Vec::new(), Vec::new());
-    for loader in loaders {
-        let set = loader.load(input, Keep::Statistics, &mut progress)?;
-        all.push((loader.model.to_owned(), set.moments()?));
-        provenance.push(set.provenance);
-    }
-    write(output, &all)?;
-    Ok(provenance)
+    let sets = loader.load(input, manifest, Keep::Statistics, progress)?;
+    let moments = |set: &Set| Ok((set.provenance.model.clone(), set.moments()?));
+    write(output, &sets.iter().map(moments).collect::<Result<Vec<_>, EvaluateError>>()?)?;
+    Ok(sets.into_iter().map(|set| set.provenance).collect())
 }
 
 /// Joins statistics of parts of a set, in the order of `inputs`, and writes them as [`stats`] does.

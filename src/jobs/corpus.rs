@@ -35,6 +35,11 @@ impl Corpus {
         Ok(Self { encodings: Some((encodings.dim(), found)), ..self })
     }
 
+    /// The mels.
+    pub fn mels(&self) -> &Mels {
+        &self.mels
+    }
+
     /// Which latents are learned, if any: see [`Latents::key`].
     pub fn latents_key(&self) -> Option<&str> {
         self.latents.as_ref().map(|scaled| scaled.latents.key())

@@ -2,6 +2,7 @@
 
 mod codec;
 mod corpus;
+mod distance;
 mod mels;
 mod recordings;
 mod sample;
@@ -12,6 +13,7 @@ mod vocoder_quality;
 
 pub use codec::{CodecError, CodecReport, Fidelity, measure_codec};
 pub use corpus::{Corpus, Scaled};
+pub use distance::DistanceError;
 pub use mels::Mels;
 pub use recordings::{Recordings, RecordingsError, Source};
 pub use train_diffusion::{JobError, Stage, TrainDiffusion, train_diffusion};

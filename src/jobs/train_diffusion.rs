@@ -1,5 +1,6 @@
 //! The job of `nocturne train unet` and its like: a mel dataset in, a model folder out.
 
+use super::distance::{Distance, DistanceError};
 use super::sample::sample;
 use super::{Corpus, Mels, Scaled};
 use crate::config::{DataSettings as CorpusSettings, Experiment, write_resolved};
@@ -14,9 +15,10 @@ use crate::train::batches::Examples;
 use crate::train::diffusion::{Callbacks, Outcome, Report, Training, train};
 use crate::train::error::BoxError;
 use crate::train::samples::Sample;
+use crate::train::split::by_source;
 use crate::train::{DataSettings, TrainConfig, TrainError};
 use burn::tensor::Device;
-use ndarray::s;
+use ndarray::{Array4, Axis, s};
 use nocturne_models::backbone::Backbone;
 use nocturne_models::diffusion::{DiffusionError, NoiseSchedule};
 use nocturne_models::network::{ConfigError, NetworkConfig, NetworkError};
@@ -57,6 +59,9 @@ pub enum JobError {
     /// The schedule cannot be used, or no clip could be sampled by it from the trained network.
     #[error(transparent)]
     Diffusion(#[from] DiffusionError),
+    /// Samples could not be measured.
+    #[error(transparent)]
+    Distance(#[from] DistanceError),
     /// Training failed.
     #[error(transparent)]
     Train(#[from] TrainError),
@@ -164,6 +169,7 @@ pub fn train_diffusion(job: TrainDiffusion<'_>, mut report: impl FnMut(Stage)) -
             latents: corpus.latents_key().map(str::to_owned),
             encoding_width: corpus.condition_width(),
         },
+        evaluation: experiment.evaluation.clone(),
     };
     // What was trained, and on what, whatever the defaults say.
     let resolved = Experiment {
@@ -176,10 +182,24 @@ pub fn train_diffusion(job: TrainDiffusion<'_>, mut report: impl FnMut(Stage)) -
         folder: &folder,
         vae: vae.as_ref(),
         representation: &representation,
-        conditions: corpus.first_conditions(experiment.sampling.num_images),
+        conditions: corpus.first_conditions(experiment.sampling.num_images.max(experiment.evaluation.num_images)),
         settings: &experiment.sampling,
         device: job.device,
         stop: job.stop,
+    };
+    let corpus = Arc::new(corpus);
+    let held_out = by_source(&*corpus, experiment.train.validation_fraction, seed);
+    let music = (corpus.mels(), held_out.shown());
+    let distance = if experiment.evaluation.every > 0 {
+        Some(Distance::new(&experiment.evaluation, &representation, music, job.device)?)
+    } else {
+        None
+    };
+    let measure = |network: &Backbone| {
+        let Some(distance) = &distance else { return Ok(None) };
+        let Some(mels) = shown.mels(network, experiment.evaluation.num_images)? else { return Ok(None) };
+        let clips: Vec<_> = mels.axis_iter(Axis(0)).map(|clip| clip.index_axis_move(Axis(0), 0)).collect();
+        Ok(Some(distance.of(&clips)?))
     };
     let callbacks = Callbacks {
         publish: Box::new(|network: &Backbone| {
@@ -187,12 +207,13 @@ pub fn train_diffusion(job: TrainDiffusion<'_>, mut report: impl FnMut(Stage)) -
             Ok(write_resolved(job.output, &resolved)?)
         }),
         sample: Box::new(|network: &Backbone| shown.samples(network)),
+        evaluate: Box::new(measure),
         report: Box::new(|step| report(Stage::Step(step))),
     };
     let training = Training {
         config: &config,
         network: backbone,
-        examples: Arc::new(corpus),
+        examples: corpus.clone(),
         output: job.output,
         resume: job.resume,
         stop: job.stop,
@@ -215,20 +236,26 @@ struct Shown<'a> {
 impl Shown<'_> {
     fn samples(&self, network: &Backbone) -> Result<Vec<Sample>, BoxError> {
         let settings = self.settings;
-        let noise = drawn_noise(settings.seed, 0..settings.num_images, self.folder.sample_shape());
-        let sampling =
-            Sampling { folder: self.folder, network, vae: self.vae, settings, device: self.device, stop: self.stop };
-        let guide = self.conditions.as_deref().map(|conditions| Guide { conditions, negative: None });
-        let mels = match sampling.mels(0, &noise, guide, || ()) {
-            // Pictures are not worth keeping a user waiting who asked to stop.
-            Err(SampleError::Interrupted) => return Ok(Vec::new()),
-            mels => mels?,
-        };
+        let Some(mels) = self.mels(network, settings.num_images)? else { return Ok(Vec::new()) };
         let mut samples = Vec::new();
         for index in 0..settings.num_images {
             let seed = settings.seed.wrapping_add(index as u64);
             samples.push(sample(mels.slice(s![index, 0, .., ..]), self.representation, None, seed)?);
         }
         Ok(samples)
+    }
+
+    /// `[count, 1, mel, frame]`; none if it was asked to stop: a user who did is not kept waiting for pictures.
+    fn mels(&self, network: &Backbone, count: usize) -> Result<Option<Array4<f32>>, BoxError> {
+        let settings = self.settings;
+        let noise = drawn_noise(settings.seed, 0..count, self.folder.sample_shape());
+        let sampling =
+            Sampling { folder: self.folder, network, vae: self.vae, settings, device: self.device, stop: self.stop };
+        let guide =
+            self.conditions.as_deref().map(|conditions| Guide { conditions: &conditions[..count], negative: None });
+        match sampling.mels(0, &noise, guide, || ()) {
+            Err(SampleError::Interrupted) => Ok(None),
+            mels => Ok(Some(mels?)),
+        }
     }
 }

@@ -91,6 +91,7 @@ fn scores(summary: &Summary) -> Scores {
     let rows = summary.distances.iter().enumerate().map(|(index, distance)| Score {
         name: distance.name.to_owned(),
         value: distance.value,
+        interval: None,
         note: distance.note.to_owned(),
         highlight: index == 0,
     });

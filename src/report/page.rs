@@ -3,6 +3,7 @@
 use super::chart::{Chart, chart};
 use super::clip::{Clip, clips};
 use super::html::escape;
+use super::scatter::{Scatter, scatter};
 use super::table::{Scores, scores};
 
 const STYLE: &str = include_str!("page.css");
@@ -48,6 +49,8 @@ pub enum Body {
     Clips(Vec<Clip>),
     /// Lines over an axis.
     Chart(Chart),
+    /// Points in a plane.
+    Scatter(Scatter),
     /// A table with bars.
     Scores(Scores),
     /// Command lines, each with a button that copies it.
@@ -90,6 +93,7 @@ fn section(section: &Section) -> String {
     let body = match &section.body {
         Body::Clips(list) => clips(list),
         Body::Chart(lines) => chart(lines),
+        Body::Scatter(points) => scatter(points),
         Body::Scores(table) => scores(table),
         Body::Commands(list) => commands(list),
     };
@@ -113,7 +117,7 @@ fn command(command: &Command) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Mel, Score, Series};
+    use super::super::{Mel, Points, Score, Series};
     use super::*;
 
     const HOSTILE: &str = "</script><img src=https://example.org/x onerror='alert(1)'>\"&";
@@ -124,10 +128,18 @@ mod tests {
         let clip = Clip { title: hostile(), note: hostile(), samples: vec![0.1; 100], sample_rate: 22_050, mel };
         let series = vec![Series { name: hostile(), points: vec![(0.0, 1.0), (1.0, 0.5)] }];
         let chart = Chart { x_label: hostile(), y_label: hostile(), logarithmic: false, series };
-        let rows = vec![Score { name: hostile(), value: f64::NAN, note: hostile(), highlight: true }];
+        let rows = vec![Score { name: hostile(), value: f64::NAN, interval: None, note: hostile(), highlight: true }];
         let scores = Scores { columns: [hostile(), hostile()], explanation: hostile(), rows };
         let commands = vec![Command { purpose: hostile(), line: hostile() }];
-        let bodies = [Body::Clips(vec![clip]), Body::Chart(chart), Body::Scores(scores), Body::Commands(commands)];
+        let points = Points { name: hostile(), points: vec![([0.0, 1.0], hostile())], numbered: vec![0] };
+        let scatter = Scatter { title: hostile(), sets: vec![points] };
+        let bodies = [
+            Body::Clips(vec![clip]),
+            Body::Chart(chart),
+            Body::Scatter(scatter),
+            Body::Scores(scores),
+            Body::Commands(commands),
+        ];
         let section = |body| Section { heading: hostile(), text: hostile(), body };
         Report {
             title: hostile(),
@@ -142,8 +154,9 @@ mod tests {
         let page = render(&report());
         assert!(!page.contains("<img src=https") && !page.contains("onerror='"));
         assert_eq!(page.matches("</script>").count(), 1);
-        // 24 texts; the page's title is said twice, the clip's three times, the chart's two labels and name twice each.
-        assert_eq!(page.matches("&lt;/script&gt;").count(), 30);
+        // 29 texts; the titles of the page and the points are said twice, the clip's three times, the chart's two labels and name
+        // twice each.
+        assert_eq!(page.matches("&lt;/script&gt;").count(), 36);
     }
 
     #[test]

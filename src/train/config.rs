@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::ema::EmaDecay;
 use super::error::TrainError;
+use super::evaluation::EvaluationSettings;
 use super::learning_rate::{LearningRate, Schedule};
 use super::optimizer::AdamWConfig;
 use super::precision::Precision;
@@ -26,6 +27,8 @@ pub struct TrainConfig {
     pub train: TrainSettings,
     /// The data.
     pub data: DataSettings,
+    /// What samples are measured by.
+    pub evaluation: EvaluationSettings,
 }
 
 impl Default for TrainConfig {
@@ -47,6 +50,7 @@ impl Default for TrainConfig {
             scheduler: SchedulerConfig::default(),
             train: TrainSettings::default(),
             data: DataSettings::default(),
+            evaluation: EvaluationSettings::default(),
         }
     }
 }

@@ -53,20 +53,25 @@ pub struct Due {
     pub validate: bool,
     /// Write samples.
     pub sample: bool,
+    /// Measure samples.
+    pub evaluate: bool,
     /// Save a checkpoint and publish.
     pub save: bool,
 }
 
 impl Due {
-    /// At `step`, of which the run has `total`.
-    pub fn at(step: u64, total: u64, settings: &TrainSettings) -> Self {
+    /// At `step`, of which the run has `total`, and of which each `evaluate`th is measured, if that is not 0.
+    pub fn at(step: u64, total: u64, settings: &TrainSettings, evaluate: u64) -> Self {
         let last = step == total;
         let due = |interval: u64| last || (interval > 0 && step.is_multiple_of(interval));
-        let save = due(settings.save_model_steps);
+        let evaluate = evaluate > 0 && due(evaluate);
+        // What was measured can be the best.
+        let save = evaluate || due(settings.save_model_steps);
         Self {
             log: due(settings.log_steps),
             validate: save || due(settings.validate_steps),
             sample: due(settings.save_images_steps),
+            evaluate,
             save,
         }
     }

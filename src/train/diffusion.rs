@@ -52,6 +52,8 @@ pub struct Callbacks<'a> {
     pub publish: Callback<'a, ()>,
     /// Samples from a noise that is the same every time.
     pub sample: Callback<'a, Vec<Sample>>,
+    /// The distance of such samples from held-out music; none where it was asked to stop.
+    pub evaluate: Callback<'a, Option<f64>>,
     /// Shows progress, after every step.
     pub report: Box<dyn FnMut(&Report) + 'a>,
 }
@@ -63,6 +65,8 @@ pub struct Outcome {
     pub report: Report,
     /// The newest validation loss.
     pub validation_loss: Option<f64>,
+    /// The newest distance of samples from held-out music.
+    pub fad: Option<f64>,
     /// Whether it was stopped before its end.
     pub interrupted: bool,
     /// The newest checkpoint.
@@ -77,9 +81,10 @@ pub struct Outcome {
 /// being a number: see [`TrainError`]. Checkpoints saved before stay.
 pub fn train(training: Training<'_>) -> Result<Outcome, TrainError> {
     let Training { config, network, examples, output, resume, stop, callbacks } = training;
-    let Callbacks { publish, sample, report } = callbacks;
+    let Callbacks { publish, sample, evaluate, report } = callbacks;
     let settings = &config.train;
     settings.validate()?;
+    config.evaluation.validate()?;
     check_shape(config, &*examples)?;
     let split = by_source(&*examples, settings.validation_fraction, settings.seed);
     if split.train.is_empty() {
@@ -98,10 +103,10 @@ pub fn train(training: Training<'_>) -> Result<Outcome, TrainError> {
         drawing: Drawing { seed: settings.seed, timesteps, condition_dropout: settings.condition_dropout },
     };
     let batches = Batches::start(examples.clone(), order, progress.drawn);
-    let denoising = Denoising { config, examples, learner, batches, publish, sample };
-    let Ended { report, validation_loss, interrupted, checkpoint, .. } =
+    let denoising = Denoising { config, examples, learner, batches, publish, sample, evaluate };
+    let Ended { report, validation_loss, fad, interrupted, checkpoint, .. } =
         Run::new(denoising, split, (course, progress), total_steps, stop, report).finish()?;
-    Ok(Outcome { report, validation_loss, interrupted, checkpoint })
+    Ok(Outcome { report, validation_loss, fad, interrupted, checkpoint })
 }
 
 struct Denoising<'a> {
@@ -111,6 +116,7 @@ struct Denoising<'a> {
     batches: Batches,
     publish: Callback<'a, ()>,
     sample: Callback<'a, Vec<Sample>>,
+    evaluate: Callback<'a, Option<f64>>,
 }
 
 impl Task for Denoising<'_> {
@@ -153,6 +159,14 @@ impl Task for Denoising<'_> {
     fn samples(&mut self, step: u64, _: &Split) -> Result<ByKind, TrainError> {
         let samples = (self.sample)(&self.learner.published()).map_err(TrainError::callback("sampling", step))?;
         Ok(vec![(None, samples)])
+    }
+
+    fn evaluate_steps(&self) -> u64 {
+        self.config.evaluation.every
+    }
+
+    fn evaluate(&mut self, step: u64, _: &Split) -> Result<Option<f64>, TrainError> {
+        (self.evaluate)(&self.learner.published()).map_err(TrainError::callback("evaluating", step))
     }
 
     fn save(&self, folder: &Path) -> Result<(), TrainError> {

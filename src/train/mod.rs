@@ -12,6 +12,7 @@ pub mod course;
 pub mod diffusion;
 pub mod ema;
 pub mod error;
+pub mod evaluation;
 pub mod gradients;
 pub mod learner;
 pub mod learning_rate;

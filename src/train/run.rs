@@ -41,6 +41,16 @@ pub trait Task {
     /// What people look at and listen to.
     fn samples(&mut self, step: u64, split: &Split) -> Result<ByKind, TrainError>;
 
+    /// After how many steps samples are measured: 0 is never.
+    fn evaluate_steps(&self) -> u64 {
+        0
+    }
+
+    /// The distance of samples from held-out music; none where it was asked to stop.
+    fn evaluate(&mut self, _step: u64, _split: &Split) -> Result<Option<f64>, TrainError> {
+        Ok(None)
+    }
+
     /// Writes the files of a checkpoint.
     fn save(&self, folder: &Path) -> Result<(), TrainError>;
 
@@ -68,6 +78,7 @@ pub struct Run<'a, T: Task> {
     times: StepTimes,
     report: Report,
     validation_loss: Option<f64>,
+    fad: Option<f64>,
     stop: &'a AtomicBool,
     on_step: Box<dyn FnMut(&Report) + 'a>,
 }
@@ -82,6 +93,8 @@ pub struct Ended<T> {
     pub report: Report,
     /// The newest validation loss.
     pub validation_loss: Option<f64>,
+    /// The newest distance of samples.
+    pub fad: Option<f64>,
     /// Whether it was stopped before its end.
     pub interrupted: bool,
     /// The newest checkpoint.
@@ -104,6 +117,7 @@ impl<'a, T: Task> Run<'a, T> {
             split,
             course,
             validation_loss: progress.validation_loss,
+            fad: progress.fad,
             report: Report { step: progress.step, total_steps, loss: None, seconds_per_step: None },
             progress,
             pending: Vec::new(),
@@ -124,9 +138,9 @@ impl<'a, T: Task> Run<'a, T> {
             self.read_back()?;
             self.save()?;
         }
-        let Self { task, split, report, validation_loss, course, .. } = self;
+        let Self { task, split, report, validation_loss, fad, course, .. } = self;
         let checkpoint = course.checkpoint().map(|(_, path)| path.clone());
-        Ok(Ended { task, split, report, validation_loss, interrupted, checkpoint })
+        Ok(Ended { task, split, report, validation_loss, fad, interrupted, checkpoint })
     }
 
     fn step(&mut self) -> Result<(), TrainError> {
@@ -135,9 +149,10 @@ impl<'a, T: Task> Run<'a, T> {
         self.progress.step += 1;
         self.progress.drawn += self.task.settings().items_per_step();
         self.progress.validation_loss = None;
+        self.progress.fad = None;
 
         let step = self.progress.step;
-        let due = Due::at(step, self.report.total_steps, self.task.settings());
+        let due = Due::at(step, self.report.total_steps, self.task.settings(), self.task.evaluate_steps());
         if due.any() {
             self.read_back()?;
         }
@@ -153,6 +168,9 @@ impl<'a, T: Task> Run<'a, T> {
             for (kind, samples) in self.task.samples(step, &self.split)? {
                 self.course.samples(step, kind, &samples)?;
             }
+        }
+        if due.evaluate {
+            self.evaluate()?;
         }
         if due.save {
             self.save()?;
@@ -181,6 +199,13 @@ impl<'a, T: Task> Run<'a, T> {
         self.validation_loss = loss;
         self.progress.validation_loss = loss;
         self.course.log(self.progress.step, &[("validation_loss", loss)], series)
+    }
+
+    fn evaluate(&mut self) -> Result<(), TrainError> {
+        let fad = self.task.evaluate(self.progress.step, &self.split)?;
+        self.progress.fad = fad;
+        self.fad = fad.or(self.fad);
+        if fad.is_some() { self.course.log(self.progress.step, &[("fad", fad)], None) } else { Ok(()) }
     }
 
     fn save(&mut self) -> Result<(), TrainError> {

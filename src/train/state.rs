@@ -30,6 +30,9 @@ pub struct Progress<M = Meter> {
     pub meter: M,
     /// The validation loss at this very step, where it was computed.
     pub validation_loss: Option<f64>,
+    /// The distance of samples at this very step, where it was measured.
+    #[serde(default)]
+    pub fad: Option<f64>,
 }
 
 /// What `state.json` of a checkpoint holds.
@@ -62,7 +65,7 @@ impl Store {
     }
 
     /// Saves a checkpoint, whose files `write` puts into the folder that it is given, and removes those that are
-    /// neither among the last nor the best by validation loss. Gives the path of the new one.
+    /// neither among the last nor the best: by the distance of samples where that was measured, else by validation loss. Gives the path of the new one.
     ///
     /// Everything is written to a temporary folder, synced and renamed.
     pub fn save<M: Clone + Serialize>(
@@ -149,8 +152,12 @@ impl Store {
     fn prune(&self) -> Result<(), TrainError> {
         let steps = self.steps()?;
         let manifest = |step| read_manifest::<IgnoredAny>(&self.path(step)).ok();
-        let loss = |step: &u64| Some((manifest(*step)?.progress.validation_loss?, *step));
-        let best = steps.iter().filter_map(loss).min_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, step)| step);
+        let progress: Vec<_> = steps.iter().filter_map(|step| Some((manifest(*step)?.progress, *step))).collect();
+        let least = |of: fn(&Progress<IgnoredAny>) -> Option<f64>| {
+            let numbers = progress.iter().filter_map(|(progress, step)| Some((of(progress)?, *step)));
+            numbers.min_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, step)| step)
+        };
+        let best = least(|progress| progress.fad).or_else(|| least(|progress| progress.validation_loss));
         let old = &steps[..steps.len().saturating_sub(self.keep_last)];
         for step in old.iter().filter(|step| Some(**step) != best) {
             let path = self.path(*step);
@@ -246,6 +253,16 @@ mod tests {
         }
         assert_eq!(store.steps().unwrap(), [2, 10, 11]);
         assert_eq!(store.latest::<Meter>().unwrap().unwrap().1.progress.step, 11);
+    }
+
+    #[test]
+    fn measured_samples_count_more_than_the_loss() {
+        let (_folder, store) = store(1);
+        for (step, loss, fad) in [(1, 0.1, None), (2, 0.4, Some(3.0)), (3, 0.3, Some(5.0)), (4, 0.2, Some(4.0))] {
+            let progress = Progress::<Meter> { step, validation_loss: Some(loss), fad, ..Progress::default() };
+            store.save(&progress, &Value::Null, |_| Ok(())).unwrap();
+        }
+        assert_eq!(store.steps().unwrap(), [2, 4]);
     }
 
     #[test]

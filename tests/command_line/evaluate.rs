@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 /// Folders `low/` and `high/` of three recordings each, and `more/` of five, all of different chords.
-fn music() -> tempfile::TempDir {
+pub fn music() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for (set, indices) in [("low", 0..3), ("high", 20..23), ("more", 0..5)] {
         for index in indices {
@@ -16,15 +16,15 @@ fn music() -> tempfile::TempDir {
     folder
 }
 
-fn evaluate(folder: &Path, arguments: &[&str]) -> Run {
+pub fn evaluate(folder: &Path, arguments: &[&str]) -> Run {
     run(folder, &[&["evaluate"][..], arguments].concat())
 }
 
-fn rows(run: &Run) -> Vec<Value> {
+pub fn rows(run: &Run) -> Vec<Value> {
     run.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-fn read(folder: &Path, name: &str) -> Value {
+pub fn read(folder: &Path, name: &str) -> Value {
     serde_json::from_str(&fs::read_to_string(folder.join(name)).unwrap()).unwrap()
 }
 
@@ -222,10 +222,19 @@ fn what_cannot_be_used_is_named() {
     evaluate(folder.path(), &["stats", "--input", "low", "--output", "low.npz", "--no-cache", "-q"]).ends_with(0);
     fs::create_dir_all(folder.path().join("narrow")).unwrap();
     npy::write(&folder.path().join("narrow/1.npy"), &[4, 2], &[0.0_f32, 1.0, 2.0, 5.0, 3.0, 1.0, 2.0, 2.0]).unwrap();
-    let cases: [(&[&str], i32, &[&str]); 8] = [
+    let cases: [(&[&str], i32, &[&str]); 9] = [
         (&["fad", "--reference", "missing", "--generated", "low"], 2, &["missing"]),
         (&["fad", "--reference", "nothing", "--generated", "low"], 2, &["nothing", "no audio", "a set is"]),
-        (&["fad", "--reference", "low", "--generated", "low", "--models", "vggish"], 2, &["vggish", "pooled-mel"]),
+        (
+            &["fad", "--reference", "low", "--generated", "low", "--models", "vggish", "--weights-dir", "w"],
+            2,
+            &["vggish needs vggish-10086976.pth", "https://", "w/vggish-10086976.pth", "--weights-dir"],
+        ),
+        (
+            &["fad", "--reference", "low", "--generated", "low", "--models", "vgish"],
+            2,
+            &["vgish", "pooled-mel, vggish"],
+        ),
         (&["fad", "--reference", "bad.npz", "--generated", "low"], 1, &["bad.npz", "not an npz file"]),
         (
             &["fad", "--reference", "low.npz", "--generated", "narrow", "--models", "x"],

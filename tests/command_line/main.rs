@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 mod arguments;
+mod embedders;
 mod encode;
 mod evaluate;
 mod generate;
@@ -10,6 +11,7 @@ mod interpreter;
 mod musicgen;
 mod prepare;
 mod python;
+mod scores;
 mod support;
 mod train;
 mod train_vae;

@@ -136,3 +136,27 @@ fn a_network_too_deep_for_its_mels_is_refused() {
     let deep = ["--set", "model.block_out_channels=[8,8,8,8,8,8]", "--output-dir", "model"];
     run(folder.path(), &training(&deep)).ends_with(2).complains(&["16×16", "6 resolutions"]);
 }
+
+#[test]
+fn the_checkpoint_whose_clips_are_nearest_is_kept() {
+    let folder = with_dataset(4);
+    let arguments =
+        ["--output-dir", "m", "--max-training-num-steps", "8", "--evaluate-every", "2", "--seed", "3", "--json"];
+    let small = ["--set", "evaluation.num_images=2", "--set", "train.keep_last=1", "--set", "train.save_model_steps=0"];
+    let said = run(folder.path(), &training(&[&arguments[..], &small].concat())).ends_with(0).json();
+    let log = fs::read_to_string(folder.path().join("m/logs/train.jsonl")).unwrap();
+    let entries = log.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let measured: Vec<(u64, f64)> =
+        entries.filter_map(|entry| Some((entry["step"].as_u64()?, entry["fad"].as_f64()?))).collect();
+    assert_eq!(measured.iter().map(|(step, _)| *step).collect::<Vec<_>>(), [2, 4, 6, 8]);
+    assert_eq!(said["fad"].as_f64(), Some(measured[3].1));
+    let best = measured.iter().min_by(|a, b| a.1.total_cmp(&b.1)).unwrap().0;
+    let kept = |step: u64| folder.path().join(format!("m/state/step-{step}")).is_dir();
+    for step in [2, 4, 6, 8] {
+        assert_eq!(kept(step), step == 8 || step == best, "{step} of {measured:?}");
+    }
+    let missing = ["--output-dir", "n", "--evaluate-every", "2", "--set", "evaluation.model=vggish"];
+    run(folder.path(), &training(&[&missing[..], &["--max-training-num-steps", "2"]].concat()))
+        .ends_with(2)
+        .complains(&["vggish needs vggish-10086976.pth", "evaluation.weights"]);
+}

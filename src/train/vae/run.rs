@@ -118,7 +118,7 @@ pub fn train(training: Training<'_>) -> Result<Outcome, TrainError> {
     let make = move |indices: &[usize], draws| read_pictures(&*read, indices, draws, seed, latent);
     let batches = Batches::made_by(sequence, progress.drawn, make);
     let encoding = Autoencoding { config, examples, learner, batches, publish, show, scaling_factor: None };
-    let Ended { task, split, report, validation_loss, interrupted, checkpoint } =
+    let Ended { task, split, report, validation_loss, interrupted, checkpoint, .. } =
         Run::new(encoding, split, (course, progress), total_steps, stop, report).finish()?;
     let (network, scaling_factor) = (task.learner.published(), task.scaling_factor);
     Ok(Outcome { report, validation_loss, interrupted, checkpoint, network, split, scaling_factor })

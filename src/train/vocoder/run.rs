@@ -119,7 +119,7 @@ pub fn train(training: Training<'_>) -> Result<Outcome, TrainError> {
     let make = move |indices: &[usize], draws| read_segments(&*read, &plan, indices, draws, seed);
     let batches = Batches::made_by(sequence, progress.drawn, make);
     let vocoding = Vocoding { config, recordings, mel, learner, batches, publish, show };
-    let Ended { task, split, report, validation_loss, interrupted, checkpoint } =
+    let Ended { task, split, report, validation_loss, interrupted, checkpoint, .. } =
         Run::new(vocoding, split, (course, progress), total_steps, stop, report).finish()?;
     Ok(Outcome { report, validation_loss, interrupted, checkpoint, network: task.learner.generator(), split })
 }
