@@ -64,8 +64,9 @@ impl Store {
         Self { folder, keep_last }
     }
 
-    /// Saves a checkpoint, whose files `write` puts into the folder that it is given, and removes those that are
-    /// neither among the last nor the best: by the distance of samples where that was measured, else by validation loss. Gives the path of the new one.
+    /// Saves a checkpoint, whose files `write` puts into the folder that it is given, and removes those that are neither
+    /// among the last nor the best: by the distance of samples where that was measured, else by validation loss. Gives
+    /// the path of the new one.
     ///
     /// Everything is written to a temporary folder, synced and renamed.
     pub fn save<M: Clone + Serialize>(
