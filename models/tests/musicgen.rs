@@ -251,6 +251,23 @@ fn the_whole_makes_the_audio_of_transformers() {
     taps.compare("audio", &network.decode(codes));
 }
 
+/// Codebooks of left and right lie in turns.
+#[test]
+fn left_and_right_are_decoded_apart() {
+    let (_, network) = network::open::<MusicgenConfig>(&fixture("whole"), &Device::flex()).unwrap();
+    let code = |book: usize, frame: usize| ((7 * book + 3 * frame) % 32) as i32;
+    let decode = |books: Vec<usize>| {
+        let values: Vec<i32> = books.iter().flat_map(|book| (0..9).map(|frame| code(*book, frame))).collect();
+        let codes = Tensor::<3, Int>::from_data(TensorData::new(values, [1, books.len(), 9]), &Device::flex());
+        network.decode(codes)
+    };
+    let both = decode((0..8).collect());
+    for (channel, books) in [[0, 2, 4, 6], [1, 3, 5, 7]].into_iter().enumerate() {
+        let alone = decode(books.to_vec());
+        assert_eq!(host(&both.clone().narrow(1, channel, 1)), host(&alone));
+    }
+}
+
 #[test]
 fn parts_that_do_not_fit_each_other_are_refused() {
     let (config, _) = network::open::<MusicgenConfig>(&fixture("whole"), &Device::flex()).unwrap();

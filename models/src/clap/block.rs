@@ -1,9 +1,9 @@
 use burn::module::{Initializer, Module, Param};
 use burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig};
-use burn::tensor::{Device, Tensor, activation};
+use burn::tensor::{Device, Tensor};
 
 use super::windows::Windows;
-use crate::ops::{AttentionOptions, attention, layer_norm, linear};
+use crate::ops::{AttentionOptions, attention, gelu, layer_norm, linear};
 
 /// Attention within windows, then a feed-forward network, each of the normalised input and added to it.
 #[derive(Module, Debug)]
@@ -109,6 +109,6 @@ impl WindowAttention {
 
 impl Mlp {
     fn forward(&self, input: Tensor<3>) -> Tensor<3> {
-        linear(&self.fc2, activation::gelu(linear(&self.fc1, input)))
+        linear(&self.fc2, gelu(linear(&self.fc1, input)))
     }
 }

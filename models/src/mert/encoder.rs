@@ -1,10 +1,10 @@
 use burn::module::Module;
 use burn::nn::conv::{Conv1d, Conv1dConfig};
 use burn::nn::{LayerNorm, LayerNormConfig, PaddingConfig1d};
-use burn::tensor::{Device, Tensor, activation};
+use burn::tensor::{Device, Tensor};
 
 use super::{Layer, MertConfig};
-use crate::ops::{conv1d, layer_norm};
+use crate::ops::{conv1d, gelu, layer_norm};
 
 /// The transformer.
 #[derive(Module, Debug)]
@@ -71,6 +71,6 @@ impl PositionalEmbedding {
     ///
     /// `[batch, frame, hidden]` → the same
     pub fn forward(&self, frames: Tensor<3>) -> Tensor<3> {
-        activation::gelu(conv1d(&self.conv, frames.swap_dims(1, 2))).swap_dims(1, 2)
+        gelu(conv1d(&self.conv, frames.swap_dims(1, 2))).swap_dims(1, 2)
     }
 }

@@ -1,11 +1,11 @@
 use burn::module::Module;
 use burn::nn::conv::{Conv1d, Conv1dConfig};
 use burn::nn::{GroupNorm, LayerNorm, LayerNormConfig, Linear, LinearConfig};
-use burn::tensor::{Device, Tensor, TensorData, activation};
+use burn::tensor::{Device, Tensor, TensorData};
 
 use super::{FeatureNorm, MertConfig};
 use crate::blocks::new_norm;
-use crate::ops::{conv1d, layer_norm, linear};
+use crate::ops::{conv1d, gelu, layer_norm, linear};
 
 /// Added to the variances of the convolutions' results.
 const EPSILON: f64 = 1e-5;
@@ -141,7 +141,7 @@ impl ConvLayer {
     /// `[batch, in, length]` → `[batch, out, …]`
     fn forward(&self, input: Tensor<3>, moments: Option<&[Tensor<3>; 2]>) -> Tensor<3> {
         let hidden = conv1d(&self.conv, input);
-        activation::gelu(match (&self.layer_norm, moments) {
+        gelu(match (&self.layer_norm, moments) {
             (Some(ConvNorm::Layer(norm)), _) => layer_norm(norm, EPSILON, hidden.swap_dims(1, 2)).swap_dims(1, 2),
             (Some(ConvNorm::Group(norm)), Some([mean, scale])) => {
                 let of_channel = |values: &burn::module::Param<Tensor<1>>| {

@@ -1,9 +1,9 @@
 use burn::module::Module;
 use burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig};
-use burn::tensor::{Device, Tensor, activation};
+use burn::tensor::{Device, Tensor};
 
 use super::MertConfig;
-use crate::ops::{AttentionOptions, attention, layer_norm, linear};
+use crate::ops::{AttentionOptions, attention, gelu, layer_norm, linear};
 
 /// Self-attention, then a feed-forward network, each beside its input.
 #[derive(Module, Debug)]
@@ -90,6 +90,6 @@ impl Attention {
 
 impl FeedForward {
     fn forward(&self, input: Tensor<3>) -> Tensor<3> {
-        linear(&self.output_dense, activation::gelu(linear(&self.intermediate_dense, input)))
+        linear(&self.output_dense, gelu(linear(&self.intermediate_dense, input)))
     }
 }

@@ -1,11 +1,11 @@
 use burn::module::Module;
 use burn::nn::{LayerNorm, LayerNormConfig, Linear};
-use burn::tensor::{Device, Tensor, activation};
+use burn::tensor::{Device, Tensor};
 
 use super::attention::without_bias;
 use super::memory::LayerMemory;
 use super::{Attention, MusicgenDecoderConfig};
-use crate::ops::{layer_norm, linear};
+use crate::ops::{gelu, layer_norm, linear};
 
 /// Added to the variances.
 pub(super) const EPSILON: f64 = 1e-5;
@@ -77,7 +77,7 @@ impl DecoderLayer {
             None => input,
         };
         let normed = layer_norm(&self.final_layer_norm, EPSILON, input.clone());
-        input + linear(&self.fc2, activation::gelu(linear(&self.fc1, normed)))
+        input + linear(&self.fc2, gelu(linear(&self.fc1, normed)))
     }
 }
 

@@ -1,9 +1,8 @@
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
-use burn::tensor::activation::gelu;
 use burn::tensor::{Device, Tensor};
 
-use crate::ops::linear;
+use crate::ops::{gelu, linear};
 
 /// A gated linear layer and another, four times as wide between them.
 #[derive(Module, Debug)]

@@ -1,9 +1,9 @@
 use burn::module::Module;
 use burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig};
-use burn::tensor::{Device, Tensor, activation};
+use burn::tensor::{Device, Tensor};
 
 use super::ClapTextConfig;
-use crate::ops::{AttentionOptions, attention, layer_norm, linear};
+use crate::ops::{AttentionOptions, attention, gelu, layer_norm, linear};
 
 /// Self-attention, then a feed-forward network; what each gives is added to its input, and the sum normalised.
 #[derive(Module, Debug)]
@@ -81,7 +81,7 @@ impl Layer {
         let [query, key, value] = [query, key, value].map(|layer| linear(layer, input.clone()));
         let options = AttentionOptions { scale: None, bias, causal: false };
         let hidden = output.forward(attention(query, key, value, *heads, options), input);
-        let wide = activation::gelu(linear(&self.intermediate.dense, hidden.clone()));
+        let wide = gelu(linear(&self.intermediate.dense, hidden.clone()));
         self.output.forward(wide, hidden)
     }
 }
