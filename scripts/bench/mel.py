@@ -1,16 +1,15 @@
 """Mel extraction and the way back, beside librosa and torchaudio.
 
-    python scripts/bench/mel.py [--quick] [--music DIR]
+    python scripts/bench/mel.py [--quick]
 
 Takes about three minutes on two quiet cores (--quick: one). Clips are 5.94 s at 22050 Hz, pictures 256×256, n_fft 2048, hop
-512, made up or, with --music, cut from a folder of recordings. What is timed is the arithmetic from decoded float32 arrays: to 8-bit pictures, and back.
+512. What is timed is the arithmetic from decoded float32 arrays: to 8-bit pictures, and back.
 """
 
 import os
 import sys
 import tempfile
 import warnings
-from pathlib import Path
 
 import side_by_side as bench
 
@@ -27,23 +26,21 @@ TITLES = {"torchaudio": "torchaudio, clip by clip", "torchaudio-batch": "torchau
 
 
 def main():
-    parser = bench.parser(__doc__)
-    parser.add_argument("--music", type=Path, help="a folder of recordings to cut the clips from")
-    given = parser.parse_args()
+    quick = bench.arguments(__doc__).quick
     program = bench.build("example", "mel_bench")
     bench.heading(["librosa", "torch", "torchaudio"])
     bench.table("task", "nocturne, s", "reference", "its time, s", "times as fast", "nocturne, peak MiB", "its peak MiB")
     for task, (title, clips, rounds, systems) in TASKS.items():
         with tempfile.TemporaryDirectory() as folder:
             file = os.path.join(folder, "clips.f32")
-            bench.run_once(bench.script("--write-clips", file, clips, *([given.music] if given.music else [])))
+            bench.run_once(bench.script("--write-clips", file, clips))
             ours = bench.Contender("nocturne", [program, task, file])
             commands = {TITLES.get(name, name): bench.script("--reference", name, task, file) for name in systems}
             theirs = [bench.Contender(name, command) for name, command in commands.items()]
             for absent in [side for side in theirs if "unavailable" in side.said]:
                 bench.row(title, "", absent.name, "not measured", absent.said["unavailable"], "", "")
             present = [side for side in theirs if "unavailable" not in side.said]
-            bench.race([ours, *present], max(1, rounds // 5) if given.quick else rounds)
+            bench.race([ours, *present], max(1, rounds // 5) if quick else rounds)
             for side in [ours, *theirs]:
                 side.close()
             for side in present:
@@ -72,23 +69,6 @@ def write_clips(file, count):
             since = np.maximum(time_axis - start, 0)
             sound += 0.1 * np.sin(2 * np.pi * pitch * since) * np.exp(-2 * since) * (time_axis >= start)
         clip[:] = sound
-    clips.tofile(file)
-
-
-def cut_clips(file, count, folder):
-    """Clips of one recording after another."""
-    import librosa
-    import numpy as np
-
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in {".flac", ".mp3", ".ogg", ".wav"})
-    seconds = SLICE / SAMPLE_RATE
-    long = [(path, spare) for path in paths if (spare := librosa.get_duration(path=path) - seconds - 0.1) > 0]
-    clips = np.empty((count, SLICE), dtype=np.float32)
-    for index, clip in enumerate(clips):
-        path, spare = long[index % len(long)]
-        # The middle first, then elsewhere.
-        start = spare * ((0.5 + 0.382 * (index // len(long))) % 1)
-        clip[:] = librosa.load(path, sr=SAMPLE_RATE, mono=True, offset=start, duration=seconds + 0.1)[0][:SLICE]
     clips.tofile(file)
 
 
@@ -169,8 +149,6 @@ if __name__ == "__main__":
     match sys.argv[1:]:
         case ["--write-clips", file, count]:
             write_clips(file, int(count))
-        case ["--write-clips", file, count, folder]:
-            cut_clips(file, int(count), Path(folder))
         case ["--reference", system, task, file]:
             reference(system, task, file)
         case _:
