@@ -6,13 +6,16 @@ mod quotients;
 
 use faer::{Mat, MatRef, Scale};
 
-/// ‖M‖₁, the sum of singular values; nothing where their iteration does not end.
+/// ‖M‖₁, the sum of singular values; nothing where their iteration does not end, or a value is not finite.
 ///
 /// Three steps, each of which leaves the singular values what they are, to ε of the largest: to a few diagonals, to two, and
 /// the values themselves.
 pub(crate) fn nuclear_norm(matrix: MatRef<'_, f64>) -> Option<f64> {
     let tall = if matrix.nrows() < matrix.ncols() { matrix.transpose() } else { matrix };
     let largest = tall.norm_max();
+    if !largest.is_finite() {
+        return None;
+    }
     if largest < f64::MIN_POSITIVE {
         return Some(0.0);
     }
@@ -88,6 +91,7 @@ mod tests {
         }
         let broken = Mat::from_fn(3, 3, |row, _| if row == 1 { f64::INFINITY } else { 1.0 });
         assert_eq!(nuclear_norm(broken.as_ref()), None);
+        assert_eq!(nuclear_norm(broken.get(1..2, 1..2)), None);
     }
 
     #[test]
