@@ -60,8 +60,6 @@ pub struct Gaussian {
     factor: Mat<f64>,
     /// The factor is a lower triangle.
     triangular: bool,
-    /// At least the factor's smallest singular value over its largest; of a triangle, its pivots.
-    pivots: f64,
 }
 
 impl Gaussian {
@@ -99,8 +97,7 @@ impl Gaussian {
         mean /= count as f64;
         let scale = ((count - 1) as f64).sqrt().recip();
         let factor = Mat::from_fn(dim, count, |row, column| (f64::from(vectors[(column, row)]) - mean[row]) * scale);
-        // Centred vectors depend on each other.
-        Ok(Self { mean, factor, triangular: false, pivots: 0.0 })
+        Ok(Self { mean, factor, triangular: false })
     }
 
     fn named(
@@ -113,14 +110,10 @@ impl Gaussian {
         check(name, covariance.shape(), covariance.iter(), &[dim, dim])?;
         let matrix = Mat::from_fn(dim, dim, |row, column| covariance[(row.max(column), row.min(column))]);
         if let Ok(cholesky) = matrix.llt(Side::Lower) {
-            let factor = cholesky.L().to_owned();
-            let diagonal = (0..dim).map(|index| factor[(index, index)]);
-            let (least, most) =
-                diagonal.fold((f64::INFINITY, 0.0_f64), |(least, most), pivot| (least.min(pivot), most.max(pivot)));
-            return Ok(Self { mean: mean.to_owned(), factor, triangular: true, pivots: least / most });
+            return Ok(Self { mean: mean.to_owned(), factor: cholesky.L().to_owned(), triangular: true });
         }
         let factor = low_rank(matrix.as_ref()).ok_or(FrechetError::NotACovariance { what: name })?;
-        Ok(Self { mean: mean.to_owned(), factor, triangular: false, pivots: 1.0 })
+        Ok(Self { mean: mean.to_owned(), factor, triangular: false })
     }
 
     /// How many dimensions.
@@ -150,7 +143,7 @@ impl Gaussian {
             1.0,
             Par::Seq,
         );
-        let root = nuclear_norm(product.as_ref(), self.pivots * other.pivots).ok_or(FrechetError::NoConvergence)?;
+        let root = nuclear_norm(product.as_ref()).ok_or(FrechetError::NoConvergence)?;
         let means: f64 = self.mean.iter().zip(&other.mean).map(|(a, b)| (a - b).powi(2)).sum();
         let traces = self.factor.squared_norm_l2() + other.factor.squared_norm_l2();
         Ok((means + traces - 2.0 * root).max(0.0))
