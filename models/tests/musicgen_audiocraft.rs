@@ -45,7 +45,9 @@ fn values<M: Module>(network: &M) -> Vec<(String, Vec<usize>, Vec<f32>)> {
 #[test]
 fn both_layouts_give_one_model() {
     let (config, network) = open("state_dict.bin");
-    let (expected_config, expected) = whole();
+    let (mut expected_config, expected) = whole();
+    // Which is that of the encodings, either way.
+    expected_config.audio_encoder.codebook_dim = None;
     assert_eq!(config, expected_config);
     assert_eq!(values(&network), values(&expected));
     let model = Audiocraft::open(&fixture("musicgen/audiocraft/state_dict.bin")).unwrap();
@@ -134,15 +136,14 @@ fn damaged_files_are_named() {
     refused(&flipped, &["checksum"]);
 }
 
-/// The projection of captions is part of every file.
+/// transformers has no projection between equal widths, audiocraft always has one.
 #[test]
-fn a_text_encoder_of_another_width_is_refused() {
+fn a_text_encoder_of_the_same_width_is_refused() {
     let device = Device::flex();
     let folder = fixture("musicgen/audiocraft");
     let model = Audiocraft::open(&folder.join("state_dict.bin")).unwrap();
     let text = network::open::<T5Config>(&fixture("t5/flan"), &device).unwrap();
-    let width = text.0.d_model;
-    assert_ne!(width, 16);
+    assert_eq!(text.0.d_model, 24);
     let error = model.load(text, encodec::open(&folder, &device).unwrap(), &device).err().unwrap().to_string();
-    assert!(error.contains("enc_to_dec_proj.weight") && error.contains(&format!("[24, {width}]")), "{error}");
+    assert!(error.contains("transformer_lm.dim") && error.contains("24"), "{error}");
 }

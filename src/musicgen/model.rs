@@ -8,7 +8,7 @@ use nocturne_models::t5::T5Config;
 use nocturne_vocoder::audio::Audio;
 use thiserror::Error;
 
-use super::parts::{codec_folder, is_audiocraft, text_folder};
+use super::parts::{codec_folder, is_audiocraft, text_folder, training};
 use super::settings::WINDOW;
 use crate::encodings::{TextEncoder, TextError};
 use crate::hub::HubError;
@@ -25,6 +25,12 @@ pub enum OpenError {
     /// A network that it only names.
     #[error(transparent)]
     Hub(#[from] HubError),
+    /// A training of audiocraft's in place of what it exports.
+    #[error("`{}` is the state of a training, whose settings are pickled objects: expected the state_dict.bin that audiocraft.utils.export.export_lm makes of it", file.display())]
+    Training {
+        /// The state.
+        file: PathBuf,
+    },
     /// A text encoder for a model that has its own.
     #[error("`{}` has a text encoder of its own: no other can be named", folder.display())]
     TextEncoder {
@@ -62,6 +68,9 @@ impl Model {
             let (config, network) = model.load(network::open::<T5Config>(&text_folder, &device)?, codec, &device)?;
             let text = TextEncoder::of(&text_folder, None, &config.text_encoder, network.text_encoder.clone())?;
             return Ok(Self { config, network, padding: Padding::Attended, window, text_folder, text, device });
+        }
+        if let Some(file) = training(folder) {
+            return Err(OpenError::Training { file });
         }
         if text_encoder.is_some() {
             return Err(OpenError::TextEncoder { folder: folder.to_owned() });

@@ -31,6 +31,12 @@ pub(super) fn is_audiocraft(folder: &Path) -> bool {
     !folder.join(CONFIG[0]).is_file() && folder.join(Audiocraft::FILE).is_file()
 }
 
+/// The state of a training of audiocraft's, where a folder has nothing else.
+pub(super) fn training(folder: &Path) -> Option<PathBuf> {
+    let state = folder.join("checkpoint.th");
+    (!folder.join(CONFIG[0]).is_file() && state.is_file()).then_some(state)
+}
+
 /// Where the text encoder of an audiocraft model is: what was asked for, a folder beside the model, or what the model names.
 pub(super) fn text_folder(folder: &Path, asked: Option<&str>, named: &str) -> Result<PathBuf, HubError> {
     /// Who has the T5s that audiocraft names without an owner.

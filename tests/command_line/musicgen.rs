@@ -114,6 +114,9 @@ fn what_audiocraft_only_names_is_looked_for() {
     let pointer = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/tests/fixtures/encodec/pointer.bin");
     fs::copy(pointer, at("native/compression_state_dict.bin")).unwrap();
     refused(&["--model", "native", "--text-encoder", "model/t5"], &["facebook/encodec_32khz", "HF_HUB_OFFLINE"]);
+    fs::create_dir(at("training")).unwrap();
+    fs::copy(at("native/state_dict.bin"), at("training/checkpoint.th")).unwrap();
+    refused(&["--model", "training"], &["checkpoint.th", "export_lm"]);
     fs::copy(at("model/model.safetensors"), at("native/state_dict.bin")).unwrap();
     refused(&["--model", "native", "--text-encoder", "model/t5"], &["state_dict.bin", "not a readable checkpoint"]);
 }

@@ -86,8 +86,7 @@ impl OmegaConf {
 
     /// The names in a section.
     pub fn names(&self, section: &str) -> BTreeSet<&str> {
-        let within = |name: &'_ str| name.strip_prefix(section).is_some_and(|rest| rest.starts_with('.'));
-        let names = self.values.keys().filter(|name| within(name)).map(|name| &name[section.len() + 1..]);
+        let names = self.values.keys().filter_map(|name| name.strip_prefix(section)?.strip_prefix('.'));
         names.map(|name| name.split_once('.').map_or(name, |(first, _)| first)).collect()
     }
 
