@@ -3,6 +3,7 @@
 use crate::dataset::DatasetError;
 use crate::evaluate::EvaluateError;
 use crate::hub::HubError;
+use crate::musicgen::OpenError;
 use crate::pipeline::ModelFolderError;
 use nocturne_evaluation::WeightsError;
 use std::error::Error;
@@ -157,6 +158,16 @@ impl From<HubError> for Failure {
         match remedy {
             Some(remedy) => failure.remedy(remedy),
             None => failure,
+        }
+    }
+}
+
+/// A model that cannot be opened was named wrongly.
+impl From<OpenError> for Failure {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Hub(error) => error.into(),
+            error => Self::usage(error),
         }
     }
 }

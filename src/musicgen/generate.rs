@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use nocturne_models::files::write_atomic;
-use nocturne_models::musicgen::GenerationError;
+use nocturne_models::musicgen::{GenerationError, Padding};
 use nocturne_vocoder::audio::AudioError;
 use serde_json::{Value, json};
 use thiserror::Error;
@@ -112,6 +112,10 @@ pub struct Generated {
 pub fn generate(job: &Job, mut on_progress: impl FnMut(f64, f64)) -> Result<Generated, GenerateError> {
     let Job { model, prompts, settings, output, .. } = job;
     settings.validate()?;
+    if settings.duration > model.window && settings.extend_stride >= model.window {
+        let (field, found) = ("extend_stride", settings.extend_stride.to_string());
+        return Err(SettingsError { field, found, expected: "less than the model was trained on" }.into());
+    }
     let names = file_names(prompts)?;
     let write = |path: &Path| {
         let path = path.to_owned();
@@ -138,7 +142,7 @@ pub fn generate(job: &Job, mut on_progress: impl FnMut(f64, f64)) -> Result<Gene
     for (batch, indices) in wanted.chunks(settings.batch_size).enumerate() {
         let done = batch as f64 * settings.batch_size as f64 * settings.duration;
         let texts: Vec<&str> = indices.iter().map(|index| prompts[*index].text.as_str()).collect();
-        let (condition, cut) = model.condition(&texts, settings.padding)?;
+        let (condition, cut) = model.condition(&texts, job.padding())?;
         for (index, cut) in indices.iter().zip(cut) {
             let Prompt { id, text } = &prompts[*index];
             if cut {
@@ -189,6 +193,10 @@ impl Job<'_> {
         self.settings.seed.wrapping_add(index as u64)
     }
 
+    fn padding(&self) -> Padding {
+        self.settings.padding.unwrap_or(self.model.padding)
+    }
+
     /// What made a file, and so whether it is to be made again.
     fn line(&self, index: usize, name: &str) -> Value {
         let MusicgenSampling {
@@ -199,7 +207,6 @@ impl Job<'_> {
             temperature,
             greedy,
             extend_stride,
-            padding,
             strategy,
             ..
         } = self.settings;
@@ -215,7 +222,7 @@ impl Job<'_> {
             "temperature": temperature,
             "greedy": greedy,
             "extend_stride": extend_stride,
-            "padding": padding,
+            "padding": self.padding(),
             "strategy": strategy,
             "model": self.model.config,
         })

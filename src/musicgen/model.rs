@@ -1,12 +1,17 @@
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use nocturne_models::musicgen::{Condition, Musicgen, MusicgenConfig, Padding};
+use nocturne_models::encodec;
+use nocturne_models::musicgen::{Audiocraft, Condition, Musicgen, MusicgenConfig, Padding};
 use nocturne_models::network::{self, NetworkError};
+use nocturne_models::t5::T5Config;
 use nocturne_vocoder::audio::Audio;
 use thiserror::Error;
 
+use super::parts::{codec_folder, is_audiocraft, text_folder, training};
+use super::settings::WINDOW;
 use crate::encodings::{TextEncoder, TextError};
+use crate::hub::HubError;
 
 /// Why a model's folder cannot be opened.
 #[derive(Debug, Error)]
@@ -17,6 +22,21 @@ pub enum OpenError {
     /// The tokenizer, or what it has to do with the text encoder.
     #[error(transparent)]
     Text(#[from] TextError),
+    /// A network that it only names.
+    #[error(transparent)]
+    Hub(#[from] HubError),
+    /// A training of audiocraft's in place of what it exports.
+    #[error("`{}` is the state of a training, whose settings are pickled objects: expected the state_dict.bin that audiocraft.utils.export.export_lm makes of it", file.display())]
+    Training {
+        /// The state.
+        file: PathBuf,
+    },
+    /// A text encoder for a model that has its own.
+    #[error("`{}` has a text encoder of its own: no other can be named", folder.display())]
+    TextEncoder {
+        /// The model.
+        folder: PathBuf,
+    },
 }
 
 /// A MusicGen with its tokenizer.
@@ -25,16 +45,40 @@ pub struct Model {
     pub config: MusicgenConfig,
     /// Its networks.
     pub network: Musicgen,
+    /// What the library that wrote it does with tokens that only fill a batch.
+    pub padding: Padding,
+    /// Seconds that it was trained on: what is longer is made in windows.
+    pub window: f64,
+    /// Where its tokenizer is.
+    pub(super) text_folder: PathBuf,
     text: TextEncoder,
     device: Device,
 }
 
 impl Model {
-    /// Opens a folder of transformers: `config.json`, weights, `tokenizer.json`.
-    pub fn open(folder: &Path, device: &Device) -> Result<Self, OpenError> {
-        let (config, network) = network::open::<MusicgenConfig>(folder, device)?;
+    /// Opens a folder of transformers: `config.json`, weights, `tokenizer.json`; or one of audiocraft: `state_dict.bin`,
+    /// `compression_state_dict.bin`. The latter only names its text encoder, whose folder or name on the hub can be given.
+    pub fn open(folder: &Path, text_encoder: Option<&str>, device: &Device) -> Result<Self, OpenError> {
+        let device = device.clone();
+        if is_audiocraft(folder) {
+            let model = Audiocraft::open(&folder.join(Audiocraft::FILE))?;
+            let text_folder = text_folder(folder, text_encoder, model.text_encoder())?;
+            let codec = encodec::open(&codec_folder(folder)?, &device)?;
+            let window = model.segment_duration();
+            let (config, network) = model.load(network::open::<T5Config>(&text_folder, &device)?, codec, &device)?;
+            let text = TextEncoder::of(&text_folder, None, &config.text_encoder, network.text_encoder.clone())?;
+            return Ok(Self { config, network, padding: Padding::Attended, window, text_folder, text, device });
+        }
+        if let Some(file) = training(folder) {
+            return Err(OpenError::Training { file });
+        }
+        if text_encoder.is_some() {
+            return Err(OpenError::TextEncoder { folder: folder.to_owned() });
+        }
+        let (config, network) = network::open::<MusicgenConfig>(folder, &device)?;
         let text = TextEncoder::of(folder, None, &config.text_encoder, network.text_encoder.clone())?;
-        Ok(Self { config, network, text, device: device.clone() })
+        let text_folder = folder.to_owned();
+        Ok(Self { config, network, padding: Padding::Hidden, window: WINDOW, text_folder, text, device })
     }
 
     /// Frames of so many seconds, at least one.

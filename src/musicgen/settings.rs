@@ -31,8 +31,8 @@ pub struct MusicgenSampling {
     /// Beyond 30 seconds, each window of 30 begins so many seconds after the one before it.
     pub extend_stride: f64,
     /// Whether tokens that only fill a batch are hidden, as in transformers, so that an item is the same in any batch, or
-    /// attended to as zeros, as in audiocraft.
-    pub padding: Padding,
+    /// attended to as zeros, as in audiocraft; none for what the library does that wrote the model.
+    pub padding: Option<Padding>,
     /// How loud the files are.
     pub strategy: Strategy,
     /// Items that are made at once.
@@ -51,7 +51,7 @@ impl Default for MusicgenSampling {
             temperature: 1.0,
             greedy: false,
             extend_stride: 18.0,
-            padding: Padding::default(),
+            padding: None,
             strategy: Strategy::default(),
             batch_size: 1,
             seed: 0,
@@ -74,7 +74,7 @@ pub struct SettingsError {
 /// Seconds of the longest item: what it takes in memory is half a gigabyte.
 const LONGEST: f64 = 3600.0;
 
-/// Seconds that the published models were trained on.
+/// Seconds that the published models were trained on, and so those of a window.
 pub(super) const WINDOW: f64 = 30.0;
 
 impl MusicgenSampling {

@@ -2,7 +2,6 @@ use std::ops::ControlFlow;
 
 use nocturne_models::musicgen::{Condition, Generation, GenerationError, generate};
 
-use super::settings::WINDOW;
 use super::{Model, MusicgenSampling};
 
 /// Codes of any length, `[item][codebook][frame]`: what is longer than the models were trained on is made in windows, each of
@@ -15,7 +14,7 @@ pub(super) fn in_windows(
     seeds: &[u64],
     mut on_frame: impl FnMut(usize) -> ControlFlow<()>,
 ) -> Result<Vec<Vec<Vec<usize>>>, GenerationError> {
-    let (wanted, window) = (model.frames(settings.duration), model.frames(WINDOW));
+    let (wanted, window) = (model.frames(settings.duration), model.frames(model.window));
     let stride = model.frames(settings.extend_stride).min(window.saturating_sub(1)).max(1);
     let books = model.config.decoder.num_codebooks;
     let mut all = vec![vec![Vec::with_capacity(wanted); books]; seeds.len()];

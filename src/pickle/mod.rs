@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 pub use archive::Storages;
 use machine::{Object, Pickle, Value};
-pub use save::{Named, save};
+pub use save::{Named, save, save_with};
 use tensor::Budget;
 use thiserror::Error;
 

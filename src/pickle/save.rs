@@ -13,10 +13,15 @@ pub type Named<'a> = (&'a str, &'a [usize], &'a [f32]);
 /// Writes `{key: {name: tensor}}`, which `torch.load` opens, also where it allows weights only. The file appears whole or not
 /// at all.
 pub fn save(path: &Path, key: &str, tensors: &[Named<'_>]) -> io::Result<()> {
-    write_atomically(path, |out| archive(out, key, tensors))
+    save_with(path, key, tensors, &[])
 }
 
-fn archive(out: impl Write + Seek, key: &str, tensors: &[Named<'_>]) -> io::Result<()> {
+/// The same with texts beside the tensors' dictionary.
+pub fn save_with(path: &Path, key: &str, tensors: &[Named<'_>], texts: &[[&str; 2]]) -> io::Result<()> {
+    write_atomically(path, |out| archive(out, key, tensors, texts))
+}
+
+fn archive(out: impl Write + Seek, key: &str, tensors: &[Named<'_>], texts: &[[&str; 2]]) -> io::Result<()> {
     // Beyond four gigabytes an entry needs a larger header.
     let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored).large_file(true);
     let mut archive = ZipWriter::new(out);
@@ -24,7 +29,7 @@ fn archive(out: impl Write + Seek, key: &str, tensors: &[Named<'_>]) -> io::Resu
         archive.start_file(format!("archive/{name}"), options).map_err(io::Error::other)?;
         write(&mut archive)
     };
-    let pickle = pickle(key, tensors)?;
+    let pickle = pickle(key, tensors, texts)?;
     entry("data.pkl", &|out| out.write_all(&pickle))?;
     entry("byteorder", &|out| out.write_all(b"little"))?;
     for (index, (_, _, values)) in tensors.iter().enumerate() {
@@ -38,7 +43,7 @@ fn archive(out: impl Write + Seek, key: &str, tensors: &[Named<'_>]) -> io::Resu
 }
 
 /// The pickle of protocol 2. In it, instructions are letters.
-fn pickle(key: &str, tensors: &[Named<'_>]) -> io::Result<Vec<u8>> {
+fn pickle(key: &str, tensors: &[Named<'_>], texts: &[[&str; 2]]) -> io::Result<Vec<u8>> {
     let mut out = b"\x80\x02}(".to_vec();
     text(&mut out, key)?;
     out.extend(b"}(");
@@ -58,7 +63,11 @@ fn pickle(key: &str, tensors: &[Named<'_>]) -> io::Result<Vec<u8>> {
         // No gradient, no hooks.
         out.extend(b"\x89ccollections\nOrderedDict\n)RtR");
     }
-    out.extend(b"uu.");
+    out.push(b'u');
+    for part in texts.as_flattened() {
+        text(&mut out, part)?;
+    }
+    out.extend(b"u.");
     Ok(out)
 }
 
@@ -89,7 +98,7 @@ fn numbers(out: &mut Vec<u8>, values: impl Iterator<Item = usize>) -> io::Result
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use nocturne_models::checkpoint::Checkpoint;
+    use nocturne_models::checkpoint::{self, Checkpoint};
 
     use super::*;
 
@@ -104,5 +113,8 @@ mod tests {
         assert_eq!(found.shape("generator.a.weight"), Some(&[2, 3][..]));
         assert_eq!(found.read("generator.a.weight").unwrap(), values);
         assert_eq!(found.read("generator.a.bias").unwrap(), [7.0]);
+        save_with(&path, "best", &[("a", &[1], &[7.0])], &[["xp.cfg", "dim: 3\n"], ["version", "1"]]).unwrap();
+        assert_eq!(Checkpoint::open(&path).unwrap().names().collect::<Vec<_>>(), ["best.a"]);
+        assert_eq!(checkpoint::text(&path, "xp.cfg").as_deref(), Some("dim: 3\n"));
     }
 }

@@ -1,9 +1,14 @@
-use super::support::{Run, contents, run};
+use super::interpreter::python;
+use super::support::{Run, contents, nocturne, run};
+use burn::tensor::Device;
 use nocturne::npy;
+use nocturne_models::musicgen::MusicgenConfig;
+use nocturne_models::{network, parameters};
 use nocturne_vocoder::audio::Audio;
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// A folder with `model/`: a MusicGen of a few thousand random numbers at 8 kHz, 200 frames a second.
 fn with_model() -> tempfile::TempDir {
@@ -29,6 +34,152 @@ fn generate(folder: &Path, output: &str, arguments: &[&str]) -> Run {
 
 fn codes(file: PathBuf) -> npy::Array<i64> {
     npy::read(&file).unwrap()
+}
+
+/// The same model in `native/`, as audiocraft exports it: with the codec that it names beside it, and no text encoder, which is in
+/// `model/t5`.
+fn with_native_model() -> tempfile::TempDir {
+    let folder = with_model();
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/tests/fixtures");
+    let [model, native] = ["model", "native"].map(|name| folder.path().join(name));
+    fs::create_dir(&native).unwrap();
+    for file in ["state_dict.bin", "compression_state_dict.bin"] {
+        fs::copy(fixtures.join("musicgen/audiocraft").join(file), native.join(file)).unwrap();
+    }
+    let (config, network) = network::open::<MusicgenConfig>(&model, &Device::flex()).unwrap();
+    network::save(&config.text_encoder, &network.text_encoder, &model.join("t5")).unwrap();
+    fs::copy(model.join("tokenizer.json"), model.join("t5/tokenizer.json")).unwrap();
+    network::save(&config.audio_encoder, &network.audio_encoder, &folder.path().join("codec")).unwrap();
+    folder
+}
+
+fn of_native(folder: &Path, output: &str, arguments: &[&str]) -> Run {
+    let command = ["musicgen", "generate", "--model", "native", "--device", "cpu", "--json", "--output-dir", output];
+    run(folder, &[&command[..], arguments].concat())
+}
+
+#[test]
+fn audiocrafts_files_make_the_same_music() {
+    let folder = with_native_model();
+    let at = |name: &str| folder.path().join(name);
+    fs::write(at("prompts.json"), PROMPTS).unwrap();
+    let arguments = ["--prompts", "prompts.json", "--duration", "0.5", "--top-k", "12", "--save-codes", "--seed", "5"];
+    let native = [&arguments[..], &["--text-encoder", "model/t5"]].concat();
+    let both = ["one", "two"];
+    let made = |output: &str| both.map(|name| codes(at(output).join(format!("{name}.npy"))).values);
+    generate(folder.path(), "theirs", &arguments).ends_with(0);
+    of_native(folder.path(), "alone", &native).ends_with(0);
+    assert_eq!(made("alone"), made("theirs"));
+
+    // In a batch, what fills the shorter caption is attended to, unless it is said otherwise.
+    let together = [&native[..], &["--batch-size", "2"]].concat();
+    of_native(folder.path(), "attended", &together).ends_with(0);
+    of_native(folder.path(), "hidden", &[&together[..], &["--set", "sampling.padding=hidden"]].concat()).ends_with(0);
+    let asked = [&arguments[..], &["--batch-size", "2", "--set", "sampling.padding=attended"]].concat();
+    generate(folder.path(), "asked", &asked).ends_with(0);
+    assert_eq!(made("hidden"), made("alone"));
+    assert_eq!(made("asked"), made("attended"));
+    assert_ne!(made("attended"), made("alone"));
+    let resolved = fs::read_to_string(at("attended/nocturne.yaml")).unwrap();
+    assert!(resolved.contains("padding: attended"), "{resolved}");
+
+    // A text encoder that lies there, and a codec that is only named.
+    fs::rename(at("model/t5"), at("native/text_encoder")).unwrap();
+    let pointer = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/tests/fixtures/encodec/pointer.bin");
+    fs::copy(pointer, at("native/compression_state_dict.bin")).unwrap();
+    fs::rename(at("codec"), at("native/encodec_32khz")).unwrap();
+    of_native(folder.path(), "pointed", &arguments).ends_with(0);
+    assert_eq!(made("pointed"), made("theirs"));
+    for name in ["two.mp3", "one.wav"] {
+        assert_eq!(fs::read(at("pointed").join(name)).unwrap(), fs::read(at("theirs").join(name)).unwrap());
+    }
+}
+
+#[test]
+fn what_audiocraft_only_names_is_looked_for() {
+    let folder = with_native_model();
+    let at = |name: &str| folder.path().join(name);
+    fs::create_dir(at("cache")).unwrap();
+    let refused = |arguments: &[&str], words: &[&str]| {
+        let command = ["musicgen", "generate", "--device", "cpu", "--prompt", "a", "--output-dir", "out"];
+        let mut command = nocturne(folder.path(), &[&command[..], arguments].concat());
+        let output = command.env("HF_HUB_CACHE", at("cache")).output().unwrap();
+        let [stdout, stderr] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+        Run { code: output.status.code().unwrap_or(-1), stdout, stderr }.ends_with(2).complains(words);
+        assert!(!at("out").exists());
+    };
+    refused(&["--model", "native"], &["google-t5/t5-base", "HF_HUB_OFFLINE"]);
+    refused(&["--model", "model", "--text-encoder", "model/t5"], &["model", "text encoder of its own"]);
+    refused(&["--model", "native", "--text-encoder", "model/t6"], &["model/t6"]);
+    let pointer = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/tests/fixtures/encodec/pointer.bin");
+    fs::copy(pointer, at("native/compression_state_dict.bin")).unwrap();
+    refused(&["--model", "native", "--text-encoder", "model/t5"], &["facebook/encodec_32khz", "HF_HUB_OFFLINE"]);
+    fs::create_dir(at("training")).unwrap();
+    fs::copy(at("native/state_dict.bin"), at("training/checkpoint.th")).unwrap();
+    refused(&["--model", "training"], &["checkpoint.th", "export_lm"]);
+    fs::copy(at("model/model.safetensors"), at("native/state_dict.bin")).unwrap();
+    refused(&["--model", "native", "--text-encoder", "model/t5"], &["state_dict.bin", "not a readable checkpoint"]);
+}
+
+fn export(folder: &Path, model: &str, output: &str, format: &str) -> Run {
+    let command = ["musicgen", "export", "--model", model, "--device", "cpu", "--json", "--output-dir", output];
+    run(folder, &[&command[..], &["--format", format]].concat())
+}
+
+/// The parameters of a folder of transformers.
+fn parameters_of(folder: &Path) -> Vec<(String, Vec<f32>)> {
+    let (_, network) = network::open::<MusicgenConfig>(folder, &Device::flex()).unwrap();
+    let mut all = Vec::new();
+    parameters::visit(&network, |name, _, values| {
+        all.push((name.to_owned(), values.into_data().iter::<f32>().collect()));
+    });
+    all
+}
+
+#[test]
+fn a_model_goes_to_the_other_family_and_back() {
+    let folder = with_model();
+    let at = |name: &str| folder.path().join(name);
+    let result = export(folder.path(), "model", "native", "audiocraft").ends_with(0).json();
+    assert_eq!(result["output_dir"], "native");
+    export(folder.path(), "native", "back", "transformers").ends_with(0);
+    let (before, after) = (parameters_of(&at("model")), parameters_of(&at("back")));
+    assert_eq!(before.len(), after.len());
+    for ((name, before), (_, after)) in before.iter().zip(&after) {
+        for (before, after) in before.iter().zip(after) {
+            // Weight norm was folded and taken apart again, which rounds; nothing else does.
+            let bound = if name.starts_with("audio_encoder") { 2e-7 * before.abs() } else { 0.0 };
+            assert!((before - after).abs() <= bound, "{name}: {before}, {after}");
+        }
+    }
+    let arguments = ["--prompt", "soft rain", "--duration", "0.5", "--top-k", "12", "--save-codes"];
+    let made = ["model", "native", "back"].map(|model| {
+        let output = format!("from-{model}");
+        let command = ["musicgen", "generate", "--model", model, "--device", "cpu", "--output-dir", &output];
+        run(folder.path(), &[&command[..], &arguments].concat()).ends_with(0);
+        codes(at(&output).join("000000.npy")).values
+    });
+    assert_eq!((&made[0], &made[0]), (&made[1], &made[2]));
+
+    export(folder.path(), "model", "native", "transformers").ends_with(2).complains(&["native", "not empty"]);
+    export(folder.path(), "nothing", "new", "transformers").ends_with(2).complains(&["nothing"]);
+    assert!(!at("new").exists());
+}
+
+/// What audiocraft wrote, exported, in Python: nothing is missing, nothing is left over, and the tokens and the audio are those of
+/// the model that it was made of.
+#[test]
+fn transformers_opens_what_is_exported() {
+    let Some(python) = python("safetensors, torch, transformers") else { return };
+    let folder = with_native_model();
+    let at = |name: &str| folder.path().join(name);
+    fs::rename(at("model/t5"), at("native/text_encoder")).unwrap();
+    export(folder.path(), "native", "exported", "transformers").ends_with(0);
+    export(folder.path(), "model", "packages", "audiocraft").ends_with(0);
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/reference/musicgen_export.py");
+    let output = Command::new(python).arg(script).arg(folder.path()).env("HF_HUB_OFFLINE", "1").output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(output.status.success(), "{}\n{}", text(&output.stdout), text(&output.stderr));
 }
 
 const PROMPTS: &str =

@@ -4,6 +4,7 @@
 //! safetensors, one file or shards with an `*.index.json`, and the pickles of `torch.save`, which are parsed and never
 //! executed.
 
+mod best_state;
 mod error;
 mod load;
 mod omega_conf;
@@ -11,6 +12,7 @@ mod pickle;
 mod safetensors;
 mod save;
 mod sharded;
+mod split;
 mod stacked;
 mod values;
 mod weight_norm;
@@ -23,7 +25,7 @@ pub use error::{CheckpointError, Mismatch};
 pub use load::load;
 pub use omega_conf::OmegaConf;
 pub use pickle::text;
-pub use save::save;
+pub use save::{Named, save, write};
 use values::Stored;
 
 /// The names under which Hugging Face's libraries, and BigVGAN's, save a network's weights, in the order of preference.

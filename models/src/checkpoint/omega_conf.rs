@@ -1,4 +1,7 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::str::FromStr;
+
+use crate::network::ConfigError;
 
 /// The configuration that audiocraft keeps in its checkpoints: the YAML that `OmegaConf` writes, in which every value is on a
 /// line of its own, flattened to dotted names (`seanet.ratios.0`). Lines of other YAML are passed over.
@@ -80,6 +83,72 @@ impl OmegaConf {
     pub fn list(&self, name: &str) -> Vec<&str> {
         (0..).map_while(|index| self.get(&format!("{name}.{index}"))).collect()
     }
+
+    /// The names in a section.
+    pub fn names(&self, section: &str) -> BTreeSet<&str> {
+        let names = self.values.keys().filter_map(|name| name.strip_prefix(section)?.strip_prefix('.'));
+        names.map(|name| name.split_once('.').map_or(name, |(first, _)| first)).collect()
+    }
+
+    /// A number.
+    ///
+    /// # Errors
+    ///
+    /// If there is none.
+    pub fn number<T: FromStr>(&self, field: &'static str) -> Result<T, ConfigError> {
+        parsed(field, self.get(field).unwrap_or(NOTHING))
+    }
+
+    /// A list of numbers.
+    ///
+    /// # Errors
+    ///
+    /// If something in it is none.
+    pub fn numbers<T: FromStr>(&self, field: &'static str) -> Result<Vec<T>, ConfigError> {
+        self.list(field).into_iter().map(|entry| parsed(field, entry)).collect()
+    }
+
+    /// Yes or no.
+    ///
+    /// # Errors
+    ///
+    /// If it is neither.
+    pub fn flag(&self, field: &'static str) -> Result<bool, ConfigError> {
+        self.chosen(field, &[("true", true), ("false", false)])
+    }
+
+    /// What the value is a name of.
+    ///
+    /// # Errors
+    ///
+    /// If it is none of the known ones.
+    pub fn chosen<T: Copy>(&self, field: &'static str, known: &[(&str, T)]) -> Result<T, ConfigError> {
+        let found = self.get(field).unwrap_or(NOTHING);
+        let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
+        let choice = known.iter().find(|(name, _)| *name == found);
+        choice.map(|(_, value)| *value).ok_or_else(|| unfit(field, found, &names.join(" or ")))
+    }
+
+    /// Refuses any value but one; it may be absent.
+    ///
+    /// # Errors
+    ///
+    /// If there is another.
+    pub fn known(&self, field: &'static str, known: &str) -> Result<(), ConfigError> {
+        let found = self.values.get(field).map_or(known, |_| self.get(field).unwrap_or(NOTHING));
+        if found == known { Ok(()) } else { Err(unfit(field, found, known)) }
+    }
+}
+
+/// In place of an absent value.
+const NOTHING: &str = "nothing";
+
+fn parsed<T: FromStr>(field: &'static str, text: &str) -> Result<T, ConfigError> {
+    text.parse().map_err(|_| unfit(field, text, "a number"))
+}
+
+fn unfit(field: &'static str, found: &str, expected: &str) -> ConfigError {
+    ConfigError { field, found: found.to_owned(), expected: expected.to_owned() }
 }
 
 fn unquoted(text: &str) -> &str {
@@ -135,6 +204,11 @@ matrix:
         }
         assert_eq!(config.list("seanet.ratios"), ["8", "5"]);
         assert_eq!((config.get("seanet"), config.list("nothing").len()), (None, 0));
+        assert_eq!(
+            config.names("seanet").into_iter().collect::<Vec<_>>(),
+            ["channels", "decoder", "encoder", "ratios"]
+        );
+        assert!(config.names("sea").is_empty());
     }
 
     #[test]

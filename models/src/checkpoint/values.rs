@@ -7,6 +7,7 @@ use ::safetensors::Dtype;
 use half::{bf16, f16};
 
 use super::CheckpointError;
+use super::split::Rows;
 use super::stacked::Stack;
 use super::weight_norm::WeightNorm;
 
@@ -33,6 +34,8 @@ pub(super) enum Source {
     Normed(WeightNorm),
     /// Made of others when it is read.
     Stacked(Stack),
+    /// Cut out of another when it is read.
+    Rows(Rows),
 }
 
 impl Stored {
@@ -42,6 +45,7 @@ impl Stored {
             Source::Pickled(tensor) => tensor.shape(),
             Source::Normed(weight) => weight.shape(),
             Source::Stacked(stack) => stack.shape(),
+            Source::Rows(rows) => rows.shape(),
         }
     }
 
@@ -51,6 +55,7 @@ impl Stored {
             Source::Pickled(tensor) => (tensor.read(), dtype_of(tensor.dtype())),
             Source::Normed(weight) => return weight.read(name),
             Source::Stacked(stack) => return stack.read(name),
+            Source::Rows(rows) => return rows.read(name),
         };
         let bytes = bytes.map_err(CheckpointError::io(&self.file))?;
         decode(&bytes, dtype)

@@ -15,62 +15,119 @@ pub(super) fn config(of: &OmegaConf) -> Result<EncodecConfig, ConfigError> {
         ("seanet.decoder.final_activation", "null"),
         ("seanet.disable_norm_outer_blocks", "0"),
     ] {
-        let found = of.get(field).unwrap_or(known);
-        if found != known {
-            return Err(unfit(field, found, known));
-        }
+        of.known(field, known)?;
     }
-    let ratios = of.list("seanet.ratios").into_iter().map(|ratio| parsed("seanet.ratios", ratio));
     let config = EncodecConfig {
-        sampling_rate: number(of, "sample_rate")?,
-        audio_channels: number(of, "channels")?,
-        normalize: flag(of, "encodec.renormalize")?,
-        hidden_size: number(of, "seanet.dimension")?,
-        num_filters: number(of, "seanet.n_filters")?,
-        num_residual_layers: number(of, "seanet.n_residual_layers")?,
-        upsampling_ratios: ratios.collect::<Result<_, _>>()?,
-        norm_type: chosen(
-            of,
+        sampling_rate: of.number("sample_rate")?,
+        audio_channels: of.number("channels")?,
+        normalize: of.flag("encodec.renormalize")?,
+        hidden_size: of.number("seanet.dimension")?,
+        num_filters: of.number("seanet.n_filters")?,
+        num_residual_layers: of.number("seanet.n_residual_layers")?,
+        upsampling_ratios: of.numbers("seanet.ratios")?,
+        norm_type: of.chosen(
             "seanet.norm",
             &[("weight_norm", NormType::WeightNorm), ("time_group_norm", NormType::TimeGroupNorm)],
         )?,
-        kernel_size: number(of, "seanet.kernel_size")?,
-        last_kernel_size: number(of, "seanet.last_kernel_size")?,
-        residual_kernel_size: number(of, "seanet.residual_kernel_size")?,
-        dilation_growth_rate: number(of, "seanet.dilation_base")?,
-        use_causal_conv: flag(of, "encodec.causal")?,
-        pad_mode: chosen(of, "seanet.pad_mode", &[("constant", PadMode::Constant), ("reflect", PadMode::Reflect)])?,
-        compress: number(of, "seanet.compress")?,
-        num_lstm_layers: number(of, "seanet.lstm")?,
-        trim_right_ratio: number(of, "seanet.decoder.trim_right_ratio")?,
-        codebook_size: number(of, "rvq.bins")?,
-        use_conv_shortcut: !flag(of, "seanet.true_skip")?,
+        kernel_size: of.number("seanet.kernel_size")?,
+        last_kernel_size: of.number("seanet.last_kernel_size")?,
+        residual_kernel_size: of.number("seanet.residual_kernel_size")?,
+        dilation_growth_rate: of.number("seanet.dilation_base")?,
+        use_causal_conv: of.flag("encodec.causal")?,
+        pad_mode: of.chosen("seanet.pad_mode", &[("constant", PadMode::Constant), ("reflect", PadMode::Reflect)])?,
+        compress: of.number("seanet.compress")?,
+        num_lstm_layers: of.number("seanet.lstm")?,
+        trim_right_ratio: of.number("seanet.decoder.trim_right_ratio")?,
+        codebook_size: of.number("rvq.bins")?,
+        use_conv_shortcut: !of.flag("seanet.true_skip")?,
         ..EncodecConfig::default()
     };
-    Ok(config.with_quantizers(number(of, "rvq.n_q")?))
+    Ok(config.with_quantizers(of.number("rvq.n_q")?))
 }
 
-fn number<T: std::str::FromStr>(of: &OmegaConf, field: &'static str) -> Result<T, ConfigError> {
-    parsed(field, of.get(field).unwrap_or("nothing"))
-}
-
-fn parsed<T: std::str::FromStr>(field: &'static str, text: &str) -> Result<T, ConfigError> {
-    text.parse().map_err(|_| unfit(field, text, "a number"))
-}
-
-fn flag(of: &OmegaConf, field: &'static str) -> Result<bool, ConfigError> {
-    chosen(of, field, &[("true", true), ("false", false)])
-}
-
-fn chosen<T: Copy>(of: &OmegaConf, field: &'static str, known: &[(&str, T)]) -> Result<T, ConfigError> {
-    let found = of.get(field).unwrap_or("nothing");
-    let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
-    let choice = known.iter().find(|(name, _)| *name == found);
-    choice.map(|(_, value)| *value).ok_or_else(|| unfit(field, found, &names.join(" or ")))
-}
-
-fn unfit(field: &'static str, found: &str, expected: &str) -> ConfigError {
-    ConfigError { field, found: found.to_owned(), expected: expected.to_owned() }
+impl EncodecConfig {
+    /// The same in audiocraft's form: what its builder of compression models reads. For networks without segments.
+    pub fn to_audiocraft(&self) -> String {
+        let norm = match self.norm_type {
+            NormType::WeightNorm => "weight_norm",
+            NormType::TimeGroupNorm => "time_group_norm",
+        };
+        let pad = match self.pad_mode {
+            PadMode::Constant => "constant",
+            PadMode::Reflect => "reflect",
+        };
+        let ratios: String = self.upsampling_ratios.iter().map(|ratio| format!("  - {ratio}\n")).collect();
+        format!(
+            "\
+device: cpu
+dtype: float32
+solver: compression
+sample_rate: {sample_rate}
+channels: {channels}
+compression_model: encodec
+encodec:
+  autoencoder: seanet
+  quantizer: rvq
+  sample_rate: ${{sample_rate}}
+  channels: ${{channels}}
+  causal: {causal}
+  renormalize: {renormalize}
+seanet:
+  dimension: {dimension}
+  channels: ${{channels}}
+  causal: ${{encodec.causal}}
+  n_filters: {filters}
+  n_residual_layers: {residual_layers}
+  ratios:
+{ratios}  activation: ELU
+  activation_params:
+    alpha: 1.0
+  norm: {norm}
+  norm_params: {{}}
+  kernel_size: {kernel_size}
+  residual_kernel_size: {residual_kernel_size}
+  last_kernel_size: {last_kernel_size}
+  dilation_base: {dilation}
+  pad_mode: {pad}
+  true_skip: {skip}
+  compress: {compress}
+  lstm: {lstm}
+  disable_norm_outer_blocks: 0
+  encoder: {{}}
+  decoder:
+    trim_right_ratio: {trim:?}
+    final_activation: null
+    final_activation_params: null
+rvq:
+  n_q: {books}
+  q_dropout: false
+  bins: {bins}
+  decay: 0.99
+  kmeans_init: true
+  kmeans_iters: 50
+  threshold_ema_dead_code: 2
+  orthogonal_reg_weight: 0.0
+  orthogonal_reg_active_codes_only: false
+",
+            sample_rate = self.sampling_rate,
+            channels = self.audio_channels,
+            causal = self.use_causal_conv,
+            renormalize = self.normalize,
+            dimension = self.hidden_size,
+            filters = self.num_filters,
+            residual_layers = self.num_residual_layers,
+            kernel_size = self.kernel_size,
+            residual_kernel_size = self.residual_kernel_size,
+            last_kernel_size = self.last_kernel_size,
+            dilation = self.dilation_growth_rate,
+            skip = !self.use_conv_shortcut,
+            compress = self.compress,
+            lstm = self.num_lstm_layers,
+            trim = self.trim_right_ratio,
+            books = self.num_quantizers(),
+            bins = self.codebook_size,
+        )
+    }
 }
 
 #[cfg(test)]
@@ -125,6 +182,8 @@ rvq:
             let config = config(&OmegaConf::parse(&PUBLISHED.replace("n_q: 4", &format!("n_q: {books}")))).unwrap();
             assert_eq!(config.num_quantizers(), books);
             config.validate().unwrap();
+            // Written, and read again.
+            assert_eq!(super::config(&OmegaConf::parse(&config.to_audiocraft())).unwrap(), config);
         }
     }
 

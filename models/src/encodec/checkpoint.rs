@@ -30,9 +30,7 @@ pub fn open(path: &Path, device: &Device) -> Result<(EncodecConfig, Encodec), Ne
         let (found, expected) = (format!("the name of another model, {name}"), "weights: open that one".to_owned());
         return Err(CheckpointError::Format { file, field, found, expected }.into());
     }
-    let weights = Checkpoint::open(path)?;
-    let nested = weights.names().any(|name| name.starts_with(BEST));
-    let weights = weights.rename(|name| if nested { best(name) } else { Some(name.to_owned()) })?;
+    let weights = Checkpoint::open(path)?.best_state()?;
     let config = match text(path, "xp.cfg") {
         Some(yaml) => audiocraft::config(&OmegaConf::parse(&yaml)),
         None => Ok(config_of(&weights.clone().rename(current_name)?)),
@@ -46,14 +44,6 @@ pub fn open(path: &Path, device: &Device) -> Result<(EncodecConfig, Encodec), Ne
 /// The model that a `compression_state_dict.bin` names instead of holding weights, as audiocraft's export writes it.
 pub fn points_to(path: &Path) -> Option<String> {
     text(path, "pretrained")
-}
-
-const BEST: &str = "best_state.";
-
-/// The name of a tensor of the best network of a training; `None` for the rest of the training's state.
-fn best(name: &str) -> Option<String> {
-    let name = name.strip_prefix(BEST)?;
-    Some(name.strip_prefix("model.").unwrap_or(name).to_owned())
 }
 
 /// Our name of a tensor of any layout; `None` for what codebooks are trained with.

@@ -13,6 +13,7 @@ mod encoder;
 mod layer;
 mod lstm;
 mod model;
+mod published;
 mod quantizer;
 mod resnet;
 mod segments;

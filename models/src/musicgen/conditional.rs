@@ -24,7 +24,7 @@ pub struct MusicgenConfig {
     pub decoder: MusicgenDecoderConfig,
 }
 
-fn musicgen() -> String {
+pub(super) fn musicgen() -> String {
     "musicgen".to_owned()
 }
 

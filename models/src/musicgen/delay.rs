@@ -12,6 +12,11 @@ impl DelayPattern {
         Self { delays: (0..codebooks).map(|codebook| codebook / channels).collect() }
     }
 
+    /// By codebook.
+    pub fn delays(&self) -> &[usize] {
+        &self.delays
+    }
+
     /// How many codebooks.
     pub fn codebooks(&self) -> usize {
         self.delays.len()

@@ -1,9 +1,11 @@
 //! MusicGen: captions to codes to music. `MusicgenForConditionalGeneration` of transformers, key for key, and audiocraft's
-//! generation with it.
+//! generation with it. audiocraft's own files are read as well.
 //!
 //! Copet et al., "Simple and Controllable Music Generation" (2023). Every field is named as its key in a checkpoint.
 
 mod attention;
+mod audiocraft;
+mod checkpoint;
 mod conditional;
 mod config;
 mod delay;
@@ -15,6 +17,7 @@ mod positions;
 mod sampling;
 
 pub use attention::Attention;
+pub use checkpoint::Audiocraft;
 pub use conditional::{Musicgen, MusicgenConfig, Padding};
 pub use config::MusicgenDecoderConfig;
 pub use delay::DelayPattern;

@@ -5,7 +5,6 @@ use crate::cli::values::finite;
 use crate::cli::{Failure, Global, Outcome, Output};
 use crate::config::{Layers, write_resolved};
 use crate::encodings::captions;
-use crate::hub::{self, Wanted};
 use crate::interrupt::stop_flag;
 use crate::musicgen::{self, GenerateError, Job, Model, MusicgenExperiment, Prompt, Strategy};
 use clap::Args;
@@ -16,9 +15,13 @@ use std::path::PathBuf;
 #[derive(Debug, Args)]
 #[command(group(clap::ArgGroup::new("captions").required(true).args(["prompts", "prompt"])))]
 pub struct Generate {
-    /// The model folder, or its name on the hub: config.json, weights, tokenizer.json
+    /// The model folder, or its name on the hub: config.json, weights, tokenizer.json; or audiocraft's state_dict.bin and
+    /// compression_state_dict.bin
     #[arg(long, value_name = "DIR|NAME")]
     model: String,
+    /// The T5 of an audiocraft model, in place of the one that it names
+    #[arg(long, value_name = "DIR|NAME")]
+    text_encoder: Option<String>,
     /// Captions by the names of their files: {"<id>.mp3": caption}, or columns such as id or ytid, and caption
     #[arg(long, value_name = "FILE.json|csv|parquet")]
     prompts: Option<PathBuf>,
@@ -60,9 +63,6 @@ pub struct Generate {
     save_codes: bool,
 }
 
-/// What a repository is to have.
-const FILES: [Wanted; 3] = [&["config.json"], &["model.safetensors", "pytorch_model.bin"], &["tokenizer.json"]];
-
 impl Generate {
     pub(super) fn run(self, global: &Global, output: &Output) -> Result<Outcome, Failure> {
         let layers = global
@@ -77,12 +77,13 @@ impl Generate {
             .flag("sampling.extend_stride", self.extend_stride)
             .flag("sampling.strategy", self.strategy)
             .flag("sampling.batch_size", self.batch_size);
-        let experiment = layers.resolve(&MusicgenExperiment::default()).map_err(Failure::usage)?;
+        let mut experiment = layers.resolve(&MusicgenExperiment::default()).map_err(Failure::usage)?;
         experiment.sampling.validate().map_err(Failure::usage)?;
         let prompts = self.captions()?;
         let device = global.open_device()?;
-        let folder = hub::resolve(&self.model, &FILES)?;
-        let model = Model::open(&folder, &device).map_err(Failure::usage)?;
+        let folder = musicgen::resolve(&self.model)?;
+        let model = Model::open(&folder, self.text_encoder.as_deref(), &device)?;
+        experiment.sampling.padding.get_or_insert(model.padding);
         let job = Job {
             model: &model,
             prompts: &prompts,
@@ -101,7 +102,7 @@ impl Generate {
         });
         progress.finish();
         let generated = match generated {
-            Err(error @ (GenerateError::Name { .. } | GenerateError::SameName { .. })) => {
+            Err(error @ (GenerateError::Settings(_) | GenerateError::Name { .. } | GenerateError::SameName { .. })) => {
                 return Err(Failure::usage(error));
             }
             other => other.map_err(Failure::failed)?,

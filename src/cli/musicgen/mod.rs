@@ -1,5 +1,6 @@
 //! `nocturne musicgen`: captions to music.
 
+mod export;
 mod generate;
 
 use super::{Failure, Global, Outcome, Output};
@@ -16,12 +17,15 @@ pub struct Musicgen {
 enum Command {
     /// Make music from captions
     Generate(Box<generate::Generate>),
+    /// Write a model in the files of transformers or of audiocraft
+    Export(export::Export),
 }
 
 impl Musicgen {
     pub(super) fn run(self, global: &Global, output: &Output) -> Result<Outcome, Failure> {
         match self.command {
             Command::Generate(command) => command.run(global, output),
+            Command::Export(command) => command.run(global, output),
         }
     }
 }

@@ -1,0 +1,71 @@
+use std::path::{Path, PathBuf};
+
+use nocturne_models::encodec;
+use nocturne_models::musicgen::Audiocraft;
+
+use crate::hub::{self, HubError, Wanted};
+
+/// Of networks in transformers' layout.
+const CONFIG: Wanted = &["config.json"];
+const WEIGHTS: Wanted = &["model.safetensors", "pytorch_model.bin"];
+const TOKENIZER: Wanted = &["tokenizer.json"];
+
+/// audiocraft's codec, or the name of one.
+pub(super) const CODEC: &str = "compression_state_dict.bin";
+
+/// The text encoder beside a model, where it is not to be looked for by its name.
+pub(super) const TEXT_ENCODER: &str = "text_encoder";
+
+/// The folder of a MusicGen, itself or by its name on the hub, in transformers' layout or else in audiocraft's.
+pub fn resolve(model: &str) -> Result<PathBuf, HubError> {
+    hub::resolve(model, &[CONFIG, WEIGHTS, TOKENIZER]).or_else(|error| match error {
+        HubError::Missing { .. } | HubError::Offline { .. } => {
+            hub::resolve(model, &[&[Audiocraft::FILE], &[CODEC]]).map_err(|_| error)
+        }
+        error => Err(error),
+    })
+}
+
+/// Whether a folder is in audiocraft's layout alone.
+pub(super) fn is_audiocraft(folder: &Path) -> bool {
+    !folder.join(CONFIG[0]).is_file() && folder.join(Audiocraft::FILE).is_file()
+}
+
+/// The state of a training of audiocraft's, where a folder has nothing else.
+pub(super) fn training(folder: &Path) -> Option<PathBuf> {
+    let state = folder.join("checkpoint.th");
+    (!folder.join(CONFIG[0]).is_file() && state.is_file()).then_some(state)
+}
+
+/// Where the text encoder of an audiocraft model is: what was asked for, a folder beside the model, or what the model names.
+pub(super) fn text_folder(folder: &Path, asked: Option<&str>, named: &str) -> Result<PathBuf, HubError> {
+    /// Who has the T5s that audiocraft names without an owner.
+    const OWNER: &str = "google-t5";
+    let wanted = [CONFIG, WEIGHTS, TOKENIZER];
+    if let Some(asked) = asked {
+        return hub::resolve(asked, &wanted);
+    }
+    let beside = folder.join(TEXT_ENCODER);
+    if beside.is_dir() {
+        return Ok(beside);
+    }
+    if named.contains('/') {
+        return hub::resolve(named, &wanted);
+    }
+    // Where Python's libraries put it before it had an owner.
+    let earlier = hub::cache().and_then(|cache| hub::find(&cache, named));
+    let whole = |folder: &PathBuf| wanted.iter().all(|names| names.iter().any(|name| folder.join(name).is_file()));
+    match earlier.filter(whole) {
+        Some(folder) => Ok(folder),
+        None => hub::resolve(&format!("{OWNER}/{named}"), &wanted),
+    }
+}
+
+/// Where the codec of an audiocraft model is: its file, or, where that only names another, a folder of that name beside the
+/// model, or on the hub.
+pub(super) fn codec_folder(folder: &Path) -> Result<PathBuf, HubError> {
+    let file = folder.join(CODEC);
+    let Some(named) = encodec::points_to(&file) else { return Ok(file) };
+    let beside = folder.join(named.rsplit('/').next().unwrap_or(&named));
+    if beside.is_dir() { Ok(beside) } else { hub::resolve(&named, &[CONFIG, WEIGHTS]) }
+}
