@@ -1,5 +1,8 @@
 //! A narrow matrix made narrower: the diagonal and one above it, and the same singular values.
 
+// What is not inlined into `vectorised` is compiled for the oldest instruction set.
+#![allow(clippy::inline_always)]
+
 use faer::MatRef;
 use nocturne_models::ops::vectorised;
 

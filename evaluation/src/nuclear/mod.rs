@@ -21,7 +21,8 @@ pub(crate) fn nuclear_norm(matrix: MatRef<'_, f64>) -> Option<f64> {
     }
     // Squares of values near 1 neither overflow nor vanish.
     let mut scaled: Mat<f64> = tall * Scale(largest.recip());
-    band::narrow(scaled.as_mut());
+    // Within the pool: a thread outside of it would wait for another one at every product.
+    rayon::scope(|_| band::narrow(scaled.as_mut()));
     let sum = quotients::sum_of_singular_values(&chase::two_diagonals(scaled.as_ref()))?;
     Some(sum * largest)
 }

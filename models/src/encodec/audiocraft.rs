@@ -56,7 +56,8 @@ impl EncodecConfig {
             PadMode::Constant => "constant",
             PadMode::Reflect => "reflect",
         };
-        let ratios: String = self.upsampling_ratios.iter().map(|ratio| format!("  - {ratio}\n")).collect();
+        let ratios: Vec<String> = self.upsampling_ratios.iter().map(|ratio| format!("  - {ratio}\n")).collect();
+        let ratios = ratios.concat();
         format!(
             "\
 device: cpu

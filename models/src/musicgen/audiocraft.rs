@@ -105,7 +105,7 @@ pub(super) fn read(of: &OmegaConf) -> Result<Description, ConfigError> {
     let expected = format!("{:?}", pattern.delays());
     check("codebooks_pattern.delay.delays", delays == pattern.delays(), format_args!("{delays:?}"), expected)?;
     let segment_duration: f64 = of.number("dataset.segment_duration")?;
-    let usable = segment_duration >= 1.0 && segment_duration <= 3600.0;
+    let usable = (1.0..=3600.0).contains(&segment_duration);
     check("dataset.segment_duration", usable, segment_duration, "1 to 3600 s")?;
     let text_encoder = of.get("conditioners.description.t5.name").unwrap_or_default();
     check("conditioners.description.t5.name", !text_encoder.is_empty(), "nothing", "the name of a T5")?;
@@ -136,7 +136,7 @@ fn conditions(of: &OmegaConf) -> Result<(), ConfigError> {
 impl MusicgenDecoderConfig {
     /// The same in audiocraft's form: what its builder of language models reads, for captions of the T5 of this name.
     pub fn to_audiocraft(&self, text_encoder: &str, sample_rate: u32, segment_duration: f64) -> String {
-        let entries = |list: &[usize]| list.iter().map(|entry| format!("    - {entry}\n")).collect::<String>();
+        let entries = |list: &[usize]| list.iter().map(|entry| format!("    - {entry}\n")).collect::<Vec<_>>().concat();
         // The width times it is the inner width, rounded down.
         let scale = self.ffn_dim as f64 / self.hidden_size as f64;
         let exact = (scale * self.hidden_size as f64) as usize == self.ffn_dim;

@@ -15,8 +15,7 @@ use std::path::PathBuf;
 #[derive(Debug, Args)]
 #[command(group(clap::ArgGroup::new("captions").required(true).args(["prompts", "prompt"])))]
 pub struct Generate {
-    /// The model folder, or its name on the hub: config.json, weights, tokenizer.json; or audiocraft's state_dict.bin and
-    /// compression_state_dict.bin
+    /// The model: a folder of transformers' or audiocraft's files, or its name on the hub
     #[arg(long, value_name = "DIR|NAME")]
     model: String,
     /// The T5 of an audiocraft model, in place of the one that it names
