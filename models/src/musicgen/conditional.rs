@@ -11,7 +11,7 @@ use crate::ops::linear;
 use crate::t5::{T5Config, T5Encoder};
 
 /// `config.json` of a MusicGen folder: the configurations of its three networks.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MusicgenConfig {
     /// Always `musicgen`.
     #[serde(default = "musicgen")]
