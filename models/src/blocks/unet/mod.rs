@@ -1,7 +1,7 @@
 //! The blocks of U-Nets, one type a file, and what goes between them: those of `UNet2DModel` and `UNet2DConditionModel` of
 //! diffusers, key for key.
 //!
-//! A block is made from [`BlockSettings`], which each network's configuration fills in.
+//! A block is made from `BlockSettings`, which each network's configuration fills in.
 
 // There are few blocks, and a module has no box.
 #![allow(clippy::large_enum_variant)]
