@@ -53,6 +53,9 @@ pub struct Vocoder {
     /// A checkpoint every N steps
     #[arg(long, alias = "checkpoint-interval", value_name = "N")]
     save_model_steps: Option<u64>,
+    /// For the first N steps the discriminators wait, and the generator learns from the mel loss alone
+    #[arg(long, value_name = "N")]
+    freeze_step: Option<u64>,
     /// The learning rate at the first step
     #[arg(long, value_name = "LR", value_parser = finite::<f64>)]
     learning_rate: Option<f64>,
@@ -149,6 +152,7 @@ impl Vocoder {
             .flag("data.input_dir", self.input_dir.as_ref())
             .flag("data.dataset", self.dataset.as_ref())
             .flag("vocoder.segment_size", self.segment_size)
+            .flag("vocoder.freeze_step", self.freeze_step)
             .flag("train.train_batch_size", self.train_batch_size)
             .flag("train.num_epochs", self.num_epochs)
             .flag("train.max_training_num_steps", self.max_training_num_steps)

@@ -111,6 +111,7 @@ impl VocoderExperiment {
                     use_multiscale_melloss: found.use_multiscale_melloss,
                     lambda_melloss: found.lambda_melloss,
                     fmax_for_loss: found.fmax_for_loss,
+                    ..vocoder
                 },
                 train: TrainSettings {
                     train_batch_size: found.batch_size.unwrap_or(train.train_batch_size),

@@ -42,6 +42,9 @@ pub struct VocoderSettings {
     pub lambda_melloss: f64,
     /// The upper edge of the highest band of the first version's loss, in Hz: half the sampling rate.
     pub fmax_for_loss: Option<f64>,
+    /// For so many steps the discriminators wait, and the generator learns from the mel loss alone: 0. It is a flag of the
+    /// published script.
+    pub freeze_step: u64,
 }
 
 impl Default for VocoderSettings {
@@ -52,6 +55,7 @@ impl Default for VocoderSettings {
             use_multiscale_melloss: true,
             lambda_melloss: 15.0,
             fmax_for_loss: None,
+            freeze_step: 0,
         }
     }
 }

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use burn::module::Module;
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 use nocturne_models::checkpoint::Checkpoint;
 use nocturne_models::parameters;
-use nocturne_vocoder::adversaries::{Adversaries, MelLoss, Transforms, discriminator_loss, generator_loss};
+use nocturne_vocoder::adversaries::{Adversaries, MelLoss, Spectra, Transforms, discriminator_loss, generator_loss};
 use nocturne_vocoder::bigvgan::Generator;
 
 use super::VocoderConfig;
@@ -39,6 +39,15 @@ pub struct VocoderLearner {
     lr_decay: f64,
     lambda_melloss: f64,
     max_grad_norm: Option<f64>,
+    freeze_step: u64,
+}
+
+/// The discriminators after their step.
+struct Rival {
+    /// Of the recordings.
+    spectra: Spectra,
+    /// Their loss, and the norms of its gradients.
+    measured: Vec<Tensor<1>>,
 }
 
 impl VocoderLearner {
@@ -59,10 +68,12 @@ impl VocoderLearner {
             lr_decay: vocoder.lr_decay,
             lambda_melloss: vocoder.lambda_melloss,
             max_grad_norm: train.max_grad_norm,
+            freeze_step: vocoder.freeze_step,
         })
     }
 
-    /// Takes one step of either side, the discriminators first. What it measured stays on the device.
+    /// Takes one step of either side, the discriminators first; while they wait, the generator's alone. What it measured stays
+    /// on the device.
     pub fn step(&mut self, segments: Segments) -> Pending {
         let index = self.generator.steps();
         let rate = self.rate_at(index);
@@ -72,39 +83,50 @@ impl VocoderLearner {
         let samples = waves.len() / batch;
         let wave = Tensor::<3>::from_data(TensorData::new(waves, [batch, 1, samples]), &device).without_autodiff();
         let mel = Tensor::<3>::from_data(TensorData::new(mels, [batch, bands, frames]), &device);
-        let spectra = self.transforms.spectra(&wave);
         let made = self.generator.network().forward(mel);
-        let seen = made.clone().without_autodiff();
+        let rival = (index >= self.freeze_step).then(|| self.challenge(&wave, &made, rate));
 
-        let network = self.adversaries.network();
-        let of_wave = network.judge(&wave, &spectra);
-        let of_made = network.judge(&seen, &self.transforms.spectra(&seen));
-        let of_judges = discriminator_loss(&of_wave, &of_made);
-        let gradients = self.adversaries.of_parts(taken(network, &of_judges));
-        let (mpd, mrd): (Named, Named) = gradients.into_iter().partition(|(name, _)| name.starts_with("mpd."));
-        let [(mut moving, of_mpd), (of_spectra, of_mrd)] =
-            [mpd, mrd].map(|gradients| clip_by_global_norm(gradients, self.max_grad_norm));
-        moving.extend(of_spectra);
-        self.adversaries.step(moving, rate);
-
-        let judge = self.adversaries.network().valid();
-        let seen = seen.autodiff().require_grad();
-        let of_wave = judge.judge(&wave, &spectra);
-        let of_made = judge.judge(&seen, &self.transforms.spectra(&seen));
-        let game = generator_loss(&of_wave, &of_made);
+        let seen = made.clone().without_autodiff().autodiff().require_grad();
         let of_mel = self.mel_loss.distance(&seen, &self.mel_loss.mels(&wave));
-        let loss = game.fooling.clone() + game.matching.clone() + of_mel.clone() * self.lambda_melloss;
+        let loss = of_mel.clone() * self.lambda_melloss;
+        let (loss, of_rival) = match rival {
+            None => (loss, Vec::new()),
+            Some(Rival { spectra, measured }) => {
+                let judge = self.adversaries.network().valid();
+                let of_wave = judge.judge(&wave, &spectra);
+                let of_made = judge.judge(&seen, &self.transforms.spectra(&seen));
+                let game = generator_loss(&of_wave, &of_made);
+                let loss = game.fooling.clone() + game.matching.clone() + loss;
+                (loss, [vec![game.matching, game.fooling], measured].concat())
+            }
+        };
         let gradient = seen.grad(&loss.backward()).map_or_else(|| wave.zeros_like(), Tensor::without_autodiff);
         // The gradient of all losses at what was made, carried on from there.
         let gradients = taken(self.generator.network(), &(made * gradient.autodiff()).sum());
         let (gradients, norm) = clip_by_global_norm(self.generator.of_parts(gradients), self.max_grad_norm);
         self.generator.step(gradients, rate);
 
-        let measured = [loss, of_mel, game.matching, game.fooling, of_judges].map(Tensor::without_autodiff);
-        let norms = [norm, of_mpd, of_mrd].map(|norm| norm.unwrap_or_else(|| Tensor::zeros([1], &device)));
-        let [loss, of_mel, matching, fooling, of_judges] = measured;
-        let [norm, of_mpd, of_mrd] = norms;
-        Pending { step: index + 1, values: [loss, of_mel, matching, fooling, of_judges, norm, of_mpd, of_mrd], files }
+        let measured = [vec![loss, norm_or_zero(norm, &device), of_mel], of_rival].concat();
+        Pending { step: index + 1, values: measured.into_iter().map(Tensor::without_autodiff).collect(), files }
+    }
+
+    /// Takes a step of the discriminators against what was made.
+    fn challenge(&mut self, wave: &Tensor<3>, made: &Tensor<3>, rate: f64) -> Rival {
+        let made = made.clone().without_autodiff();
+        let spectra = self.transforms.spectra(wave);
+        let network = self.adversaries.network();
+        let of_wave = network.judge(wave, &spectra);
+        let of_made = network.judge(&made, &self.transforms.spectra(&made));
+        let loss = discriminator_loss(&of_wave, &of_made);
+        let gradients = self.adversaries.of_parts(taken(network, &loss));
+        let (mpd, mrd): (Named, Named) = gradients.into_iter().partition(|(name, _)| name.starts_with("mpd."));
+        let [(mut moving, of_mpd), (of_spectra, of_mrd)] =
+            [mpd, mrd].map(|gradients| clip_by_global_norm(gradients, self.max_grad_norm));
+        moving.extend(of_spectra);
+        self.adversaries.step(moving, rate);
+        let device = wave.device();
+        let measured = vec![loss, norm_or_zero(of_mpd, &device), norm_or_zero(of_mrd, &device)];
+        Rival { spectra, measured }
     }
 
     /// How far the mels of made waveforms are from those of `segments`.
@@ -146,7 +168,7 @@ impl VocoderLearner {
     /// Continues after `step` from what [`VocoderLearner::save`] wrote.
     pub fn load(&mut self, folder: &Path, step: u64) -> Result<(), TrainError> {
         self.generator.load(folder, "", step)?;
-        self.adversaries.load(folder, DISCRIMINATOR, step)
+        self.adversaries.load(folder, DISCRIMINATOR, step.saturating_sub(self.freeze_step))
     }
 }
 
@@ -162,6 +184,11 @@ fn normed<N: Module>(
     })
 }
 
+/// None where there are no gradients, or nothing is clipped.
+fn norm_or_zero(norm: Option<Tensor<1>>, device: &Device) -> Tensor<1> {
+    norm.unwrap_or_else(|| Tensor::zeros([1], device))
+}
+
 fn taken<N: Module>(network: &N, loss: &Tensor<1>) -> Named {
     let mut found = Named::new();
     parameters::take_gradients(network, &mut loss.backward(), |name, gradient| {
@@ -175,7 +202,6 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use std::path::PathBuf;
 
-    use burn::tensor::Device;
     use nocturne_models::network::NetworkConfig;
     use nocturne_vocoder::bigvgan::BigVganConfig;
     use nocturne_vocoder::mel::LogMel;
@@ -187,10 +213,11 @@ mod tests {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("vocoder/tests/fixtures/adversaries/v2").join(name)
     }
 
-    fn learner() -> (VocoderLearner, VocoderConfig) {
+    fn learner(freeze_step: u64) -> (VocoderLearner, VocoderConfig) {
         let device = Device::flex();
         let experiment = VocoderExperiment::of_config_json(&fixture("config.json")).unwrap();
-        let config = experiment.training(PathBuf::new());
+        let mut config = experiment.training(PathBuf::new());
+        config.vocoder.freeze_step = freeze_step;
         config.validate().unwrap();
         let open = |name: &str| Checkpoint::open(&fixture(name)).unwrap();
         let file = open("bigvgan_generator.pt").rename(|name| config.model.current_name(name)).unwrap();
@@ -219,16 +246,22 @@ mod tests {
         found.iter().zip(expected).fold(0.0, |most, (a, b)| most.max((a - b).abs()))
     }
 
+    fn step(learner: &mut VocoderLearner, segments: Segments) -> Vec<f32> {
+        learner.step(segments).values.into_iter().map(Tensor::into_scalar::<f32>).collect()
+    }
+
     /// Three steps of the published `train.py` on the same batches: order of the two sides, losses, weight norm, clipping of
     /// each, decay of the rate.
     #[test]
     fn three_steps_are_the_published_ones() {
-        let (mut learner, config) = learner();
+        let (mut learner, config) = learner(0);
         let expected = Checkpoint::open(&fixture("course.safetensors")).unwrap();
         let measured = expected.read("measured").unwrap();
         for (segments, expected) in batches(&expected, &config.model).into_iter().zip(measured.chunks_exact(7)) {
-            let values = learner.step(segments).values.map(Tensor::into_scalar::<f32>);
-            let [loss, of_mel, matching, fooling, of_judges, norm, of_mpd, of_mrd] = values;
+            let [loss, norm, of_mel, matching, fooling, of_judges, of_mpd, of_mrd] = step(&mut learner, segments)[..]
+            else {
+                panic!("eight measures")
+            };
             let found = [of_mel, fooling, matching, of_judges, of_mpd, of_mrd, norm];
             for (found, expected) in found.into_iter().zip(expected) {
                 assert!((found - expected).abs() <= 1e-3 * expected, "{found} is not {expected}");
@@ -249,25 +282,43 @@ mod tests {
     }
 
     #[test]
+    fn frozen_discriminators_stay_and_are_not_heard() {
+        let (mut learner, config) = learner(1);
+        let batches = batches(&Checkpoint::open(&fixture("course.safetensors")).unwrap(), &config.model);
+        let adversaries = |learner: &VocoderLearner| {
+            let [_, adversaries] = learner.published();
+            adversaries.into_values().flat_map(|tensor| tensor.values).collect::<Vec<f32>>()
+        };
+        let before = adversaries(&learner);
+        let [loss, _, of_mel] = step(&mut learner, batches[0].clone())[..] else { panic!("three measures") };
+        assert_eq!(loss, 15.0 * of_mel);
+        assert!(adversaries(&learner) == before);
+        assert_eq!(step(&mut learner, batches[1].clone()).len(), 8);
+        assert!(adversaries(&learner) != before);
+    }
+
+    #[test]
     fn a_resumed_learner_goes_on_bit_for_bit() {
-        let (mut whole, config) = learner();
-        let expected = Checkpoint::open(&fixture("course.safetensors")).unwrap();
-        let batches = batches(&expected, &config.model);
-        let folder = tempfile::tempdir().unwrap();
-        for (step, batch) in batches.iter().enumerate() {
-            if step == 2 {
-                whole.save(folder.path()).unwrap();
+        for freeze_step in [0, 1] {
+            let (mut whole, config) = learner(freeze_step);
+            let expected = Checkpoint::open(&fixture("course.safetensors")).unwrap();
+            let batches = batches(&expected, &config.model);
+            let folder = tempfile::tempdir().unwrap();
+            for (step, batch) in batches.iter().enumerate() {
+                if step == 2 {
+                    whole.save(folder.path()).unwrap();
+                }
+                whole.step(batch.clone());
             }
-            whole.step(batch.clone());
-        }
-        let (mut resumed, _) = learner();
-        resumed.load(folder.path(), 2).unwrap();
-        resumed.step(batches[2].clone());
-        for (whole, resumed) in whole.published().into_iter().zip(resumed.published()) {
-            for (name, tensor) in whole {
-                assert!(tensor.values == resumed[&name].values, "{name}");
+            let (mut resumed, _) = learner(freeze_step);
+            resumed.load(folder.path(), 2).unwrap();
+            resumed.step(batches[2].clone());
+            for (whole, resumed) in whole.published().into_iter().zip(resumed.published()) {
+                for (name, tensor) in whole {
+                    assert!(tensor.values == resumed[&name].values, "{name}");
+                }
             }
+            assert_eq!(whole.rate(), 1e-3 * 0.25);
         }
-        assert_eq!(whole.rate(), 1e-3 * 0.25);
     }
 }

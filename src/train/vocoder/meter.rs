@@ -5,15 +5,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::train::meter::NotFinite;
 
-/// What is measured of every step, in the order of [`Pending::values`]: the generator's loss and its parts without their
-/// weights, the discriminators' loss, and the norms of the gradients before clipping.
+/// What is measured of every step, in the order of [`Pending::values`]: the generator's loss, its gradient's norm before
+/// clipping, and the parts of the loss without their weights; the discriminators' loss, and the norms of their gradients.
 pub const MEASURES: [&str; 8] = [
     "loss",
+    "gradient_norm",
     "mel_spec_error",
     "feature_loss",
     "generator_loss",
     "discriminator_loss",
-    "gradient_norm",
     "gradient_norm_mpd",
     "gradient_norm_mrd",
 ];
@@ -22,8 +22,8 @@ pub const MEASURES: [&str; 8] = [
 pub struct Pending {
     /// The optimiser step, from 1.
     pub step: u64,
-    /// The [`MEASURES`], each `[1]`.
-    pub values: [Tensor<1>; MEASURES.len()],
+    /// The [`MEASURES`], each `[1]`; the first three while the discriminators wait.
+    pub values: Vec<Tensor<1>>,
     /// The recording of every item.
     pub files: Vec<String>,
 }
@@ -33,34 +33,34 @@ pub struct Pending {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct VocoderMeter {
     sums: [f64; MEASURES.len()],
-    steps: u64,
+    steps: [u64; MEASURES.len()],
 }
 
 impl VocoderMeter {
     /// Reads back and adds steps; stops at the first that is not finite.
     pub fn read(&mut self, pending: &mut Vec<Pending>) -> Result<(), NotFinite> {
         for Pending { step, values, files } in pending.drain(..) {
-            let measured: Vec<f32> = Tensor::cat(values.to_vec(), 0).into_data().iter::<f32>().collect();
+            let measured: Vec<f32> = Tensor::cat(values, 0).into_data().iter::<f32>().collect();
             if measured.iter().any(|value| !value.is_finite()) {
                 return Err(NotFinite { step, files });
             }
-            for (sum, value) in self.sums.iter_mut().zip(measured) {
+            for ((sum, steps), value) in self.sums.iter_mut().zip(&mut self.steps).zip(measured) {
                 *sum += f64::from(value);
+                *steps += 1;
             }
-            self.steps += 1;
         }
         Ok(())
     }
 
-    /// The mean of each measure, by name; none where no step was taken.
+    /// The mean of each measure, by name; none where no step had it.
     pub fn means(&self) -> impl Iterator<Item = (&'static str, Option<f64>)> {
-        let steps = self.steps;
-        MEASURES.into_iter().zip(self.sums.map(move |sum| (steps > 0).then(|| sum / steps as f64)))
+        let means = self.sums.into_iter().zip(self.steps).map(|(sum, steps)| (steps > 0).then(|| sum / steps as f64));
+        MEASURES.into_iter().zip(means)
     }
 
     /// Mean of the mel loss.
     pub fn mel_loss(&self) -> Option<f64> {
-        self.means().nth(1).and_then(|(_, mean)| mean)
+        self.means().nth(2).and_then(|(_, mean)| mean)
     }
 }
 
@@ -70,8 +70,8 @@ mod tests {
 
     use super::*;
 
-    fn pending(step: u64, value: f32) -> Pending {
-        let values = [0; MEASURES.len()].map(|_| Tensor::from_floats([value], &Device::flex()));
+    fn pending(step: u64, value: f32, measures: usize) -> Pending {
+        let values = vec![Tensor::from_floats([value], &Device::flex()); measures];
         Pending { step, values, files: vec![format!("{step}.wav")] }
     }
 
@@ -79,9 +79,13 @@ mod tests {
     fn means_are_over_steps_and_what_is_not_finite_is_named() {
         let mut meter = VocoderMeter::default();
         assert_eq!(meter.mel_loss(), None);
-        assert_eq!(meter.read(&mut vec![pending(1, 1.0), pending(2, 4.0)]), Ok(()));
+        assert_eq!(meter.read(&mut vec![pending(1, 1.0, 3), pending(2, 4.0, 3)]), Ok(()));
         assert_eq!(meter.mel_loss(), Some(2.5));
-        let found = meter.read(&mut vec![pending(3, 1.0), pending(4, f32::NAN)]);
+        assert_eq!(meter.means().last(), Some(("gradient_norm_mrd", None)));
+        assert_eq!(meter.read(&mut vec![pending(3, 1.0, MEASURES.len())]), Ok(()));
+        assert_eq!(meter.mel_loss(), Some(2.0));
+        assert_eq!(meter.means().last(), Some(("gradient_norm_mrd", Some(1.0))));
+        let found = meter.read(&mut vec![pending(4, f32::NAN, 3)]);
         assert_eq!(found, Err(NotFinite { step: 4, files: vec!["4.wav".into()] }));
     }
 }

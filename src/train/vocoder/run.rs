@@ -27,7 +27,7 @@ use crate::train::split::{Split, by_source, spread};
 use crate::train::state::Progress;
 
 /// The fields that a resumed run keeps.
-const KEPT: [&str; 3] = ["model.", "adversaries.", "vocoder.segment_size"];
+const KEPT: [&str; 4] = ["model.", "adversaries.", "vocoder.segment_size", "vocoder.freeze_step"];
 /// At most so many held-out recordings are measured.
 const MOST_VALIDATED: usize = 64;
 /// How many are listened to.
