@@ -1,5 +1,6 @@
 //! Jobs: what a command does, joined from the rooms of this crate.
 
+mod checked;
 mod codec;
 mod corpus;
 mod distance;

@@ -1,5 +1,6 @@
 //! Recordings to train on by pieces, decoded as they are wanted.
 
+use super::checked::{Checked, Finding};
 use crate::dataset::{Dataset, DatasetError, ordered, panic_message, read_mono, walk};
 use crate::skipped::Skipped;
 use crate::train::TrainError;
@@ -122,40 +123,49 @@ impl Kept {
 }
 
 impl Recordings {
-    /// Finds them, and decodes each once: what cannot be used is left out, and named. `on_recording(done, total)` is told of
-    /// every one.
+    /// Finds them, and decodes each once, where `checked` does not know it: what cannot be used is left out, and named.
+    /// `on_recording(done, total)` is told of every one.
     pub fn find(
         source: &Source,
-        rate: u32,
         segment: usize,
+        checked: &mut Checked,
         stop: &AtomicBool,
         mut on_recording: impl FnMut(usize, usize),
     ) -> Result<(Self, Vec<Skipped>), RecordingsError> {
         let place = source.path().to_owned();
         let (found, mut skipped) = source.files()?;
+        let rate = checked.rate();
+        let findings: Vec<Option<Finding>> = found.iter().map(|file| checked.finding(file).cloned()).collect();
         let (mut files, mut kept, mut longest, mut short) = (Vec::new(), Kept::default(), None::<(usize, PathBuf)>, 0);
-        let read = |index: usize| {
+        let read = |index: usize| match &findings[index] {
+            Some(finding) => (finding.clone(), None),
             // A decoder that panics on a damaged file costs that file, not the job.
-            let samples = catch_unwind(AssertUnwindSafe(|| read_mono(&found[index], rate)));
-            samples.unwrap_or_else(|panic| Err(panic_message(panic.as_ref())))
+            None => match catch_unwind(AssertUnwindSafe(|| read_mono(&found[index], rate))) {
+                Ok(Ok((samples, _))) => (Finding::Samples(samples.len()), Some(samples)),
+                Ok(Err(reason)) => (Finding::Reason(reason), None),
+                Err(panic) => (Finding::Reason(panic_message(panic.as_ref())), None),
+            },
         };
         let pool = rayon::ThreadPoolBuilder::new().build()?;
-        ordered(&pool, found.len(), pool.current_num_threads() + 1, read, |index, samples| {
+        ordered(&pool, found.len(), pool.current_num_threads() + 1, read, |index, (finding, samples)| {
             if stop.load(Ordering::Relaxed) {
                 return Err(RecordingsError::Interrupted);
             }
-            match samples {
-                Ok((samples, _)) => {
-                    short += usize::from(samples.len() < segment);
-                    if longest.as_ref().is_none_or(|(most, _)| samples.len() > *most) {
-                        longest = Some((samples.len(), found[index].clone()));
+            if findings[index].is_none() {
+                checked.add(&found[index], finding.clone());
+            }
+            match finding {
+                Finding::Samples(count) => {
+                    short += usize::from(count < segment);
+                    if longest.as_ref().is_none_or(|(most, _)| count > *most) {
+                        longest = Some((count, found[index].clone()));
                     }
-                    if kept.samples + samples.len() <= MOST_KEPT {
+                    if let Some(samples) = samples.filter(|_| kept.samples + count <= MOST_KEPT) {
                         kept.keep(files.len(), Arc::new(samples));
                     }
                     files.push(found[index].clone());
                 }
-                Err(reason) => skipped.push(Skipped::new(&found[index], &reason)),
+                Finding::Reason(reason) => skipped.push(Skipped::new(&found[index], &reason)),
             }
             on_recording(index + 1, found.len());
             Ok(())

@@ -1,5 +1,6 @@
 //! The job of `nocturne train vocoder`: recordings in, a BigVGAN out.
 
+use super::checked::Checked;
 use super::recordings::{Recordings, RecordingsError, Source};
 use super::sample::heard;
 use super::vocoder_quality::{VocoderQuality, measure_vocoder};
@@ -37,6 +38,8 @@ const GENERATOR: &str = "bigvgan_generator.pt";
 /// The discriminators in a folder of ours, and as published, where optimisers stand beside them.
 const DISCRIMINATORS: [&str; 2] = ["bigvgan_discriminator.safetensors", "bigvgan_discriminator_optimizer.pt"];
 
+/// What decoding the recordings has shown.
+const CHECKED: &str = "state/recordings.jsonl";
 /// What the vocoder makes of mels, beside it.
 const QUALITY: &str = "reconstruction.json";
 
@@ -81,7 +84,7 @@ pub struct VocoderOutcome {
 /// What the job is doing.
 #[derive(Clone, Copy, Debug)]
 pub enum VocoderStage<'a> {
-    /// Decoding every recording once: what cannot be used is left out before the first step.
+    /// Decoding every recording that is not known yet once: what cannot be used is left out before the first step.
     Recordings {
         /// Recordings that are done.
         done: usize,
@@ -121,9 +124,13 @@ pub fn train_vocoder(
     config.validate()?;
     let (generator, adversaries) = start(&job)?;
     let (rate, segment) = (config.model.mel.sampling_rate, config.vocoder.segment_size);
-    let found = Recordings::find(job.source, rate, segment, job.stop, |done, total| {
+    let mut checked = Checked::open(job.output.join(CHECKED), rate);
+    let found = Recordings::find(job.source, segment, &mut checked, job.stop, |done, total| {
         report(VocoderStage::Recordings { done, total });
     });
+    if let Ok(_) | Err(RecordingsError::Interrupted) = found {
+        checked.save().map_err(|(path, source)| TrainVocoderError::Write { path, source })?;
+    }
     let (recordings, skipped) = found?;
     skipped.iter().for_each(Skipped::warn);
     skipped::write(job.output, &skipped).map_err(|(path, source)| TrainVocoderError::Write { path, source })?;

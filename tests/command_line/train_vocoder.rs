@@ -197,6 +197,25 @@ fn broken_recordings_are_left_out_and_named() {
     assert!(!path("parts/skipped.jsonl").exists());
 }
 
+/// What is written beside the state is believed as long as a recording does not change.
+#[test]
+fn a_resumed_run_does_not_decode_all_again() {
+    let folder = music(3);
+    let flags = |steps| {
+        ["--input-dir", "music", "--output-dir", "vocoder", "--max-training-num-steps", steps, "--json", "--resume"]
+    };
+    run(folder.path(), &training(&flags("1"))).ends_with(0);
+    let list = folder.path().join("vocoder/state/recordings.jsonl");
+    let known = fs::read_to_string(&list).unwrap();
+    assert_eq!(known.lines().count(), 3);
+    let told = known.replacen("\"samples\":11025", "\"reason\":\"as told\"", 1);
+    assert_ne!(told, known);
+    fs::write(&list, told).unwrap();
+    run(folder.path(), &training(&flags("2"))).ends_with(3).complains(&["music/0.wav", "as told"]);
+    fs::write(folder.path().join("music/0.wav"), wav(&[0.25; 4000], 8000)).unwrap();
+    run(folder.path(), &training(&flags("3"))).ends_with(0);
+}
+
 /// Another rate, and one recording that is shorter than a segment.
 #[test]
 fn recordings_are_taken_to_the_rate_and_the_length_of_the_model() {
