@@ -1,5 +1,7 @@
 //! How far a number would be from itself, had other clips of the same kind been scored.
 
+use std::ops::RangeInclusive;
+
 use nocturne_models::random::Random;
 use rayon::prelude::*;
 use serde::Serialize;
@@ -32,9 +34,19 @@ pub struct Interval {
     pub standard_error: f64,
 }
 
+impl Interval {
+    /// What of it a number that is never elsewhere can have.
+    pub fn within(self, bounds: RangeInclusive<f64>) -> Self {
+        let [low, high] = [self.low, self.high].map(|end| end.clamp(*bounds.start(), *bounds.end()));
+        Self { low, high, ..self }
+    }
+}
+
 impl Bootstrap {
-    /// The basic interval (Davison and Hinkley, "Bootstrap methods and their application", 1997, §5.2): twice the `estimate` less
-    /// the replicates' quantiles. It turns a bias that resampling shows, and small sets have, the right way round.
+    /// The percentile interval (Davison and Hinkley, "Bootstrap methods and their application", 1997, §5.3), moved so that the
+    /// replicates' mean is the `estimate`. A replicate has fewer different clips than the set, and distances between sets grow
+    /// as clips become fewer: unmoved, their interval can lie beside the number that it is of. The bias of few clips itself
+    /// stays in both; [`FadInfinity`](crate::FadInfinity) is about that.
     ///
     /// A replicate draws as many clips as there are, with replacement; `statistic` has how often each was drawn. Whole clips,
     /// because the vectors of one clip are alike. A replicate that has no number is left out; of fewer than two nothing is known.
@@ -64,8 +76,8 @@ impl Bootstrap {
         let variance = replicates.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (count - 1.0);
         let tail = (1.0 - self.confidence) / 2.0;
         Some(Interval {
-            low: 2.0 * estimate - quantile(&replicates, 1.0 - tail),
-            high: 2.0 * estimate - quantile(&replicates, tail),
+            low: estimate + quantile(&replicates, tail) - mean,
+            high: estimate + quantile(&replicates, 1.0 - tail) - mean,
             standard_error: variance.sqrt(),
         })
     }

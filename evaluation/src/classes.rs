@@ -148,7 +148,9 @@ pub fn inception_score(probabilities: ArrayView2<f64>) -> Result<f64, ClassesErr
 /// - probabilities: `[clip, class]`
 pub fn inception_score_interval(probabilities: ArrayView2<f64>, bootstrap: &Bootstrap) -> Option<Interval> {
     let score = inception_score(probabilities).ok()?;
-    bootstrap.interval(probabilities.nrows(), score, |times| weighted_inception_score(probabilities, times))
+    let interval =
+        bootstrap.interval(probabilities.nrows(), score, |times| weighted_inception_score(probabilities, times));
+    interval.map(|interval| interval.within(1.0..=probabilities.ncols() as f64))
 }
 
 fn weighted_inception_score(probabilities: ArrayView2<f64>, times: &[u32]) -> Option<f64> {

@@ -17,7 +17,7 @@ pub fn frechet_interval(
         drawn.gaussian().ok()?.frechet_distance(reference).ok()
     });
     // Turning a bias round may lead below what a distance can be.
-    interval.map(|interval| Interval { low: interval.low.max(0.0), ..interval })
+    interval.map(|interval| interval.within(0.0..=f64::INFINITY))
 }
 
 /// The distance of every clip alone, in the order of the set (Gui and others, 2024, §4; fadtk's `--indiv`).

@@ -79,10 +79,13 @@ impl Manifolds {
     /// Where they probably are. The balls stay; of the vectors that are counted, which are the generated ones of precision and
     /// density and the reference's of recall and coverage, the clips are drawn again.
     pub fn intervals(&self, bootstrap: &Bootstrap) -> ManifoldScores<Option<Interval>> {
-        self.both(|values, clips, which, count| {
+        let ManifoldScores { precision, density, recall, coverage } = self.both(|values, clips, which, count| {
             let estimate = mean(values, clips, which, &vec![1; count])?;
             bootstrap.interval(count, estimate, |times| mean(values, clips, which, times))
-        })
+        });
+        let share = |interval: Option<Interval>| interval.map(|interval| interval.within(0.0..=1.0));
+        let density = density.map(|interval| interval.within(0.0..=f64::INFINITY));
+        ManifoldScores { precision: share(precision), density, recall: share(recall), coverage: share(coverage) }
     }
 
     fn both<T>(&self, of: impl Fn(&[[f64; 2]], &[usize], usize, usize) -> T) -> ManifoldScores<T> {

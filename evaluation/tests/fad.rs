@@ -74,6 +74,16 @@ fn the_interval_of_a_mean_is_that_of_statistics() {
     assert_eq!(Bootstrap { replicates: 0, ..bootstrap }.interval(400, estimate, mean), None);
 }
 
+/// Of few clips in many dimensions every replicate is farther away than the set.
+#[test]
+fn the_interval_of_a_distance_holds_it_however_few_clips_there_are() {
+    let reference = Gaussian::of(noise(2000, 32, 0).view()).unwrap();
+    let set = clips(&noise(24, 32, 1).mapv(f64::from), 1);
+    let estimate = Gaussian::of(set.vectors()).unwrap().frechet_distance(&reference).unwrap();
+    let interval = frechet_interval(&reference, &set, estimate, &Bootstrap::default()).unwrap();
+    assert!(0.0 < interval.low && interval.low < estimate && estimate < interval.high, "{estimate} {interval:?}");
+}
+
 #[test]
 fn the_interval_of_a_distance_holds_the_distance_of_an_unlimited_set() {
     let reference = Gaussian::of(noise(20_000, 4, 0).view()).unwrap();
