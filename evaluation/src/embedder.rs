@@ -50,10 +50,8 @@ pub trait Embedder: Send + Sync {
     }
 }
 
-/// Every embedder that sets are compared under by its name, in the order of what it needs. [`open`] also knows what scores
-/// are made of: `clap-laion-audio-clip` and `clap-laion-music-clip`, one vector a clip ([`Windows::OfClip`]), and the names of
-/// [`Logits`].
-pub const NAMES: [&str; 22] = [
+/// Those beside MERT's layers.
+const NAMES: [&str; 10] = [
     "pooled-mel",
     "vggish",
     "vggish-google",
@@ -64,19 +62,13 @@ pub const NAMES: [&str; 22] = [
     "encodec-emb",
     "encodec-emb-48k",
     "encodec-emb-32k",
-    "MERT-v1-95M",
-    "MERT-v1-95M-1",
-    "MERT-v1-95M-2",
-    "MERT-v1-95M-3",
-    "MERT-v1-95M-4",
-    "MERT-v1-95M-5",
-    "MERT-v1-95M-6",
-    "MERT-v1-95M-7",
-    "MERT-v1-95M-8",
-    "MERT-v1-95M-9",
-    "MERT-v1-95M-10",
-    "MERT-v1-95M-11",
 ];
+
+/// Every embedder that sets are compared under by its name. [`open`] also knows what scores are made of:
+/// `clap-laion-audio-clip` and `clap-laion-music-clip`, one vector a clip ([`Windows::OfClip`]), and the names of [`Logits`].
+pub fn names() -> impl Iterator<Item = &'static str> {
+    NAMES.into_iter().chain(mert::NAMES)
+}
 
 /// Opens an embedder by its name. `weights` is a folder of published files, or the embedder's own file.
 ///
@@ -145,7 +137,12 @@ impl Kind {
             "encodec-emb" => Self::Encodec(Variant::Khz24),
             "encodec-emb-48k" => Self::Encodec(Variant::Khz48),
             "encodec-emb-32k" => Self::Encodec(Variant::Khz32),
-            _ => return Err(WeightsError::Unknown { found: name.to_owned(), expected: NAMES.join(", ") }),
+            _ => {
+                return Err(WeightsError::Unknown {
+                    found: name.to_owned(),
+                    expected: names().collect::<Vec<_>>().join(", "),
+                });
+            }
         })
     }
 }
@@ -158,7 +155,7 @@ mod tests {
     #[test]
     fn every_name_is_known_and_asks_for_its_weights() {
         let scores = Logits::NAMES.iter().map(|(name, ..)| *name);
-        for name in NAMES.into_iter().chain(scores).chain(["clap-laion-audio-clip", "clap-laion-music-clip"]) {
+        for name in names().chain(scores).chain(["clap-laion-audio-clip", "clap-laion-music-clip"]) {
             match open(name, Path::new("nowhere"), &Device::flex()) {
                 Ok(embedder) => assert_eq!(embedder.name(), name),
                 Err(error) => {

@@ -55,8 +55,10 @@ pub(crate) fn find(layer: usize, weights: &Path) -> Result<PathBuf, WeightsError
 }
 
 /// MERT up to a layer.
+#[derive(Clone)]
 pub struct Mert {
     network: network::Mert,
+    layers: usize,
     /// From 1 on.
     layer: usize,
     dim: usize,
@@ -106,7 +108,8 @@ impl Mert {
         }
         let weights = Checkpoint::open(&folder)?.path().to_owned();
         let dim = config.hidden_size;
-        Ok(Self { network, layer, dim, normalize: do_normalize, weights, device: device.clone() })
+        let layers = config.num_hidden_layers;
+        Ok(Self { network, layers, layer, dim, normalize: do_normalize, weights, device: device.clone() })
     }
 }
 
@@ -152,6 +155,11 @@ impl Embedder for Mert {
         };
         clips.iter().map(embed).collect()
     }
+
+    fn sibling(&self, name: &str) -> Option<Box<dyn Embedder>> {
+        let layer = layer_of(name).filter(|layer| *layer <= self.layers)?;
+        Some(Box::new(Self { layer, ..self.clone() }))
+    }
 }
 
 /// Samples of mean 0 and variance 1.
@@ -185,8 +193,11 @@ mod tests {
     #[test]
     fn vectors_are_the_published_hidden_states() {
         let taps = Checkpoint::open(&file("../models/tests/fixtures/mert/mert.safetensors")).unwrap();
+        let first = open(1, "mert").unwrap();
+        assert!(first.sibling("MERT-v1-95M").is_none() && first.sibling("vggish").is_none());
         for layer in 1..=3 {
-            let found = open(layer, "mert").unwrap().embed(&waveform());
+            let found = first.sibling(NAMES[layer - 1]).unwrap().embed(&waveform());
+            assert_eq!(found, open(layer, "mert").unwrap().embed(&waveform()));
             assert_eq!(found.dim(), (27, 24));
             let expected = taps.read(&format!("states.{layer}")).unwrap();
             let differences = found.iter().zip(&expected).map(|(found, expected)| (found - expected).abs());
