@@ -1,7 +1,7 @@
 //! The form that `torch.save` has had since PyTorch 1.6: a zip archive of a pickle and of the storages that it names.
 
 use std::collections::HashMap;
-use std::io::{Cursor, Read};
+use std::io::{Cursor, Read, Seek};
 
 use zip::{CompressionMethod, ZipArchive};
 
@@ -10,9 +10,32 @@ use super::Fault;
 /// The numbers of the storages by their keys.
 pub type Storages = HashMap<String, Vec<u8>>;
 
+/// Bytes of a pickle whose tensors stand beside it.
+const LONGEST: u64 = 1 << 28;
+
 /// Whether these are the bytes of a zip archive.
 pub fn is_archive(bytes: &[u8]) -> bool {
     bytes.starts_with(b"PK")
+}
+
+/// The pickle alone, of an archive that may be larger than memory.
+pub fn program(archive: impl Read + Seek) -> Result<Vec<u8>, Fault> {
+    let broken = |error: &dyn std::error::Error| Fault::new(error.to_string(), "an archive of torch.save");
+    let mut archive = ZipArchive::new(archive).map_err(|error| broken(&error))?;
+    for index in 0..archive.len() {
+        let file = archive.by_index(index).map_err(|error| broken(&error))?;
+        let name = file.name().map_err(|error| broken(&error))?.into_owned();
+        if name.split_once('/').is_none_or(|(_, part)| part != "data.pkl") {
+            continue;
+        }
+        let mut content = Vec::new();
+        file.take(LONGEST + 1).read_to_end(&mut content).map_err(|error| broken(&error))?;
+        if content.len() as u64 > LONGEST {
+            return Err(Fault::new(format!("a pickle of more than {LONGEST} bytes"), "one that only names its tensors"));
+        }
+        return Ok(content);
+    }
+    Err(Fault::new("an archive without data.pkl", "an archive of torch.save"))
 }
 
 /// The pickle and the storages of an archive, which are stored without compression.

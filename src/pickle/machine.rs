@@ -199,8 +199,8 @@ impl<'a> Machine<'a> {
                 [Value::Text(module), Value::Text(name)] => self.stack.push(Value::Global(module, name)),
                 _ => return Err(Fault::new("a class without a name", "its module and name")),
             },
-            // REDUCE, BUILD, BINPERSID
-            b'R' => self.call()?,
+            // REDUCE, NEWOBJ, BUILD, BINPERSID
+            b'R' | 0x81 => self.call()?,
             b'b' => self.set_state()?,
             b'Q' => {
                 let id = self.pop()?;

@@ -12,7 +12,7 @@ mod torch_storage;
 
 use std::path::{Path, PathBuf};
 
-pub use archive::Storages;
+pub use archive::{Storages, program};
 use machine::{Object, Pickle, Value};
 pub use save::{Named, save, save_with};
 use tensor::Budget;

@@ -10,6 +10,13 @@ pub struct OmegaConf {
     values: BTreeMap<String, String>,
 }
 
+impl FromIterator<(String, String)> for OmegaConf {
+    /// Of dotted names and plain values, as in [`OmegaConf::parse`]'s text.
+    fn from_iter<I: IntoIterator<Item = (String, String)>>(values: I) -> Self {
+        Self { values: values.into_iter().collect() }
+    }
+}
+
 /// A mapping or a list around the line that is read.
 struct Level {
     indentation: usize,
