@@ -8,6 +8,7 @@ pub mod config;
 pub mod dataset;
 pub mod encodings;
 pub mod evaluate;
+mod hash;
 pub mod hub;
 pub mod interrupt;
 pub mod jobs;

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
-use std::path::Path;
+use std::path::{Component, Path};
 
 /// Writes `bytes` to `path` as [`write_atomically`] does.
 ///
@@ -74,10 +74,26 @@ pub fn remove_if_there(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Whether a name from elsewhere leads to a file of the folder that it is joined to, on every system.
+pub fn is_plain_file_name(name: &str) -> bool {
+    let mut components = Path::new(name).components();
+    // A backslash separates folders on Windows.
+    matches!((components.next(), components.next()), (Some(Component::Normal(only)), None) if only == name)
+        && !name.contains(['\\', '\0'])
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn only_names_of_files_are_plain() {
+        assert!(is_plain_file_name("model-00001-of-00002.safetensors"));
+        for name in ["", ".", "..", "../a", "/etc/passwd", "a/b", "a/", "./a", "a\\b", "..\\a", "a\0"] {
+            assert!(!is_plain_file_name(name), "{name:?}");
+        }
+    }
 
     #[test]
     fn a_failed_write_leaves_the_old_file_and_nothing_else() {

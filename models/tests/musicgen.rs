@@ -191,6 +191,17 @@ fn what_is_made_before_an_end_is_kept() {
 }
 
 #[test]
+fn nothing_is_made_of_nothing() {
+    let (config, network) = open("mono");
+    let states = Tensor::zeros([0, 3, config.hidden_size], &Device::flex());
+    let condition = Condition { states, hidden: None };
+    let sampling = Sampling::default();
+    let generation = Generation { frames: 3, prompts: &[], sampling, guidance_scale: 3.0, seeds: &[] };
+    let go_on = |_: usize, _: &[Vec<Vec<usize>>]| ControlFlow::Continue(());
+    assert!(generate(&network, &config, Some(&condition), &generation, go_on).unwrap().is_empty());
+}
+
+#[test]
 fn what_cannot_be_generated_is_refused() {
     let (config, network) = open("mono");
     let refused = |prompts: Vec<Vec<Vec<usize>>>, seeds: &[u64]| {

@@ -11,10 +11,9 @@ use sha2::{Digest, Sha256};
 
 use super::cache::Cache;
 use super::ids::Ids;
-use super::intake::hex;
-use super::listener::hash_of;
 use super::{EvaluateError, Hearing};
 use crate::encodings::captions;
+use crate::hash::{self, hex};
 
 /// Captions between two looks at whether to stop.
 const AT_ONCE: usize = 32;
@@ -35,7 +34,7 @@ impl Captions {
     /// Reads a JSON object `{id: caption}`, a CSV or Parquet file; see [`captions::read`].
     pub fn open(path: &Path) -> Result<Self, EvaluateError> {
         let by_id = captions::read(path)?;
-        let sha256 = hash_of(&[path.to_owned()])?;
+        let sha256 = hash::of_files(&[path.to_owned()])?;
         Ok(Self { path: path.to_owned(), sha256, ids: Ids::new(by_id.keys().cloned()), by_id })
     }
 
@@ -67,7 +66,7 @@ pub struct Encoder<'a> {
 impl<'a> Encoder<'a> {
     /// Of the CLAP that was trained so; `name` is what vectors are kept under.
     pub fn new(training: Training, name: &str, hearing: &'a Hearing<'a>) -> Result<Self, EvaluateError> {
-        let hash = hash_of(&ClapCaptions::files(training, hearing.weights)?)?;
+        let hash = hash::of_files(&ClapCaptions::files(training, hearing.weights)?)?;
         let cache = hearing.cache.map(|root| Cache::new(root, &format!("{name}-text-{VERSION}-{}", &hash[..16])));
         Ok(Self { training, hearing, cache, network: None, known: BTreeMap::new() })
     }

@@ -8,6 +8,7 @@ use nocturne_models::t5::TokenizerError;
 
 use crate::dataset::DatasetError;
 use crate::encodings::captions::CaptionsError;
+use crate::hash::HashError;
 use crate::npy::NpyError;
 
 /// Why sets cannot be scored.
@@ -177,6 +178,12 @@ pub enum EvaluateError {
     /// The job was asked to stop.
     #[error("interrupted")]
     Interrupted,
+}
+
+impl From<HashError> for EvaluateError {
+    fn from(HashError { path, source }: HashError) -> Self {
+        Self::Io { path, source }
+    }
 }
 
 impl EvaluateError {

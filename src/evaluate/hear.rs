@@ -11,9 +11,9 @@ use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use super::cache::Cache;
-use super::intake::hex;
 use super::listener::Listener;
 use super::{EvaluateError, Profile};
+use crate::hash::hex;
 
 /// Samples that may wait for the networks, beside one file a thread: 32 MiB, which some networks hear at six times the rate.
 const WAITING: usize = 1 << 23;

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use super::EvaluateError;
 use super::hear::Vectors;
 use super::set::{Provenance, Set};
+use crate::hash::hex;
 use crate::skipped::Skipped;
 
 /// What is to be kept of a set.
@@ -152,9 +153,4 @@ fn fits(vectors: &Array2<f32>, dim: Option<usize>) -> Result<(), EmbeddingError>
     } else {
         Ok(())
     }
-}
-
-/// A digest as it is written.
-pub(super) fn hex(digest: Sha256) -> String {
-    digest.finalize().iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }

@@ -1,17 +1,15 @@
 //! One model that hears sets: where its weights are, what its vectors are kept under, and its network once it is needed.
 
-use std::fs::File;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use nocturne_evaluation::WeightsError;
 use nocturne_evaluation::embedder::{self, Embedder};
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
 use super::cache::Cache;
-use super::intake::hex;
 use super::{EvaluateError, Hearing};
+use crate::hash;
 
 /// The embedder that needs no weights.
 pub const POOLED_MEL: &str = "pooled-mel";
@@ -71,7 +69,9 @@ impl<'a> Listener<'a> {
             let files = self.files()?;
             let weights = match files.first() {
                 None => None,
-                Some(file) => Some(Weights { model: self.name.clone(), file: file.clone(), sha256: hash_of(&files)? }),
+                Some(file) => {
+                    Some(Weights { model: self.name.clone(), file: file.clone(), sha256: hash::of_files(&files)? })
+                }
             };
             self.weights.get_or_init(|| weights)
         };
@@ -94,14 +94,4 @@ impl<'a> Listener<'a> {
         };
         Ok(&**self.network.get_or_init(|| network))
     }
-}
-
-/// Of the files' bytes, one after the other.
-pub(super) fn hash_of(files: &[PathBuf]) -> Result<String, EvaluateError> {
-    let mut digest = Sha256::new();
-    for file in files {
-        let mut bytes = File::open(file).map_err(EvaluateError::io(file))?;
-        std::io::copy(&mut bytes, &mut digest).map_err(EvaluateError::io(file))?;
-    }
-    Ok(hex(digest))
 }

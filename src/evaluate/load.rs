@@ -10,12 +10,13 @@ use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use super::hear::{Hearer, Vectors};
-use super::intake::{Keep, Kept, Tally, hex};
+use super::intake::{Keep, Kept, Tally};
 use super::listener::{Listener, Weights};
 use super::set::{Set, statistics};
 use super::source::Source;
 use super::{EvaluateError, Hearing, Manifest};
 use crate::dataset::Shard;
+use crate::hash::hex;
 use crate::npy;
 use crate::skipped::Skipped;
 

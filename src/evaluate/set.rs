@@ -9,9 +9,9 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::EvaluateError;
-use super::intake::hex;
 use super::moments::Moments;
 use super::source::Source;
+use crate::hash::hex;
 use crate::skipped::Skipped;
 
 /// What a set was, for the report.

@@ -30,6 +30,11 @@ pub fn resolve(name: &str, wanted: &[Wanted]) -> Result<PathBuf, HubError> {
     Hub::of_environment().resolve(name, wanted)
 }
 
+/// Whether a folder has all wanted files, each under one of its names.
+pub fn has_all(folder: &Path, wanted: &[Wanted]) -> bool {
+    wanted.iter().all(|names| names.iter().any(|file| folder.join(file).is_file()))
+}
+
 /// Where files come from, and where they go.
 struct Hub {
     cache: Option<PathBuf>,
@@ -64,9 +69,7 @@ impl Hub {
         let Some(cache) = self.cache.as_deref().filter(|_| is_name(name)) else {
             return Err(HubError::NotFound { name: name.to_owned(), cache: self.cache.clone() });
         };
-        let has = |folder: &Path, names: Wanted| names.iter().any(|file| folder.join(file).is_file());
-        let whole = |folder: &PathBuf| wanted.iter().all(|names| has(folder, names));
-        if let Some(folder) = find(cache, name).filter(whole) {
+        if let Some(folder) = find(cache, name).filter(|folder| has_all(folder, wanted)) {
             return Ok(folder);
         }
         if self.offline {

@@ -4,20 +4,18 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use nocturne_models::files::write_atomic;
 use nocturne_models::musicgen::{GenerationError, Padding};
 use nocturne_vocoder::audio::AudioError;
-use serde_json::{Value, json};
+use serde_json::json;
 use thiserror::Error;
 
-use super::file_names::file_names;
+use super::file_names::{FileNames, file_names};
+use super::manifest::{self, Manifest};
 use super::windows::in_windows;
 use super::{Model, MusicgenSampling, SettingsError};
 use crate::encodings::TextError;
+use crate::hash::HashError;
 use crate::npy::{self, NpyError};
-
-/// The list of what was made.
-const MANIFEST: &str = "manifest.jsonl";
 
 /// A caption, and the name of what is made of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +54,9 @@ pub enum GenerateError {
     /// The model gives no tokens.
     #[error(transparent)]
     Generation(#[from] GenerationError),
+    /// The model's files cannot be read once more.
+    #[error(transparent)]
+    Hash(#[from] HashError),
     /// A sound cannot be written.
     #[error(transparent)]
     Audio(#[from] AudioError),
@@ -116,28 +117,27 @@ pub fn generate(job: &Job, mut on_progress: impl FnMut(f64, f64)) -> Result<Gene
         let (field, found) = ("extend_stride", settings.extend_stride.to_string());
         return Err(SettingsError { field, found, expected: "less than the model was trained on" }.into());
     }
-    let names = file_names(prompts)?;
+    let names = file_names(prompts, job.save_codes)?;
     let write = |path: &Path| {
         let path = path.to_owned();
         move |source| GenerateError::Write { path, source }
     };
     std::fs::create_dir_all(output).map_err(write(output))?;
-    let manifest = output.join(MANIFEST);
-    let earlier = read_manifest(&manifest);
-    let mut lines: BTreeMap<usize, Value> = BTreeMap::new();
+    let manifest_path = manifest::path(output);
+    let (earlier, hash) = (manifest::earlier(&manifest_path), model.hash()?);
+    let mut kept: BTreeMap<usize, String> = BTreeMap::new();
     let mut wanted = Vec::new();
-    for (index, name) in names.iter().enumerate() {
-        let line = job.line(index, name);
-        if earlier.contains(&line)
-            && output.join(name).is_file()
-            && (!job.save_codes || codes_path(output, name).is_file())
-        {
-            lines.insert(index, line);
+    for (index, FileNames { audio, codes }) in names.iter().enumerate() {
+        let line = job.line(index, audio, &hash);
+        let is_there = |name: &String| output.join(name).is_file();
+        if earlier.contains(&line) && is_there(audio) && codes.as_ref().is_none_or(is_there) {
+            kept.insert(index, line);
         } else {
             wanted.push(index);
         }
     }
-    let mut generated = Generated { kept: lines.len(), ..Generated::default() };
+    let mut generated = Generated { kept: kept.len(), ..Generated::default() };
+    let mut manifest = Manifest::begin(&manifest_path, kept).map_err(write(&manifest_path))?;
     let (frame_rate, total) = (model.config.audio_encoder.frame_rate() as f64, wanted.len() as f64 * settings.duration);
     for (batch, indices) in wanted.chunks(settings.batch_size).enumerate() {
         let done = batch as f64 * settings.batch_size as f64 * settings.duration;
@@ -166,25 +166,25 @@ pub fn generate(job: &Job, mut on_progress: impl FnMut(f64, f64)) -> Result<Gene
             let mut audio = model.audio(codes);
             generated.decoding += started.elapsed();
             settings.strategy.apply(&mut audio);
-            audio.write(&output.join(&names[*index]))?;
-            if job.save_codes {
+            audio.write(&output.join(&names[*index].audio))?;
+            if let Some(name) = &names[*index].codes {
                 let values: Vec<i64> = codes.iter().flatten().map(|code| *code as i64).collect();
-                npy::write(&codes_path(output, &names[*index]), &[codes.len(), codes[0].len()], &values)?;
+                npy::write(&output.join(name), &[codes.len(), codes[0].len()], &values)?;
             }
             generated.made += 1;
             generated.seconds += audio.seconds();
             // What was cut short is not listed: the next run makes it whole.
             if whole {
-                lines.insert(*index, job.line(*index, &names[*index]));
+                let line = job.line(*index, &names[*index].audio, &hash);
+                manifest.add(*index, line).map_err(write(&manifest_path))?;
             }
         }
-        let text: Vec<String> = lines.values().map(Value::to_string).chain([String::new()]).collect();
-        write_atomic(&manifest, text.join("\n").as_bytes()).map_err(write(&manifest))?;
         if job.stop.load(Ordering::Relaxed) {
             generated.interrupted = true;
             break;
         }
     }
+    manifest.finish().map_err(write(&manifest_path))?;
     Ok(generated)
 }
 
@@ -198,7 +198,7 @@ impl Job<'_> {
     }
 
     /// What made a file, and so whether it is to be made again.
-    fn line(&self, index: usize, name: &str) -> Value {
+    fn line(&self, index: usize, name: &str, model: &str) -> String {
         let MusicgenSampling {
             duration,
             guidance_scale,
@@ -224,17 +224,8 @@ impl Job<'_> {
             "extend_stride": extend_stride,
             "padding": self.padding(),
             "strategy": strategy,
-            "model": self.model.config,
+            "model_sha256": model,
         })
+        .to_string()
     }
-}
-
-fn codes_path(output: &Path, name: &str) -> PathBuf {
-    output.join(name).with_extension("npy")
-}
-
-/// The lines of an earlier run; none where it cannot be read.
-fn read_manifest(path: &Path) -> Vec<Value> {
-    let text = std::fs::read_to_string(path).unwrap_or_default();
-    text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }

@@ -4,6 +4,7 @@ mod export;
 mod file_names;
 mod generate;
 mod level;
+mod manifest;
 mod model;
 mod parts;
 mod settings;

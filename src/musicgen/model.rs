@@ -8,9 +8,10 @@ use nocturne_models::t5::T5Config;
 use nocturne_vocoder::audio::Audio;
 use thiserror::Error;
 
-use super::parts::{codec_folder, is_audiocraft, text_folder, training};
+use super::parts::{self, codec, is_audiocraft, text_folder, training};
 use super::settings::WINDOW;
 use crate::encodings::{TextEncoder, TextError};
+use crate::hash::{self, HashError};
 use crate::hub::HubError;
 
 /// Why a model's folder cannot be opened.
@@ -51,6 +52,8 @@ pub struct Model {
     pub window: f64,
     /// Where its tokenizer is.
     pub(super) text_folder: PathBuf,
+    /// All that it was read from.
+    files: Vec<PathBuf>,
     text: TextEncoder,
     device: Device,
 }
@@ -63,11 +66,17 @@ impl Model {
         if is_audiocraft(folder) {
             let model = Audiocraft::open(&folder.join(Audiocraft::FILE))?;
             let text_folder = text_folder(folder, text_encoder, model.text_encoder())?;
-            let codec = encodec::open(&codec_folder(folder)?, &device)?;
+            let codec_path = codec(folder)?;
+            let codec = encodec::open(&codec_path, &device)?;
+            let mut files = vec![folder.join(Audiocraft::FILE)];
+            for part in [&codec_path, &text_folder] {
+                files.extend(parts::files(part).map_err(NetworkError::from)?);
+            }
             let window = model.segment_duration();
             let (config, network) = model.load(network::open::<T5Config>(&text_folder, &device)?, codec, &device)?;
             let text = TextEncoder::of(&text_folder, None, &config.text_encoder, network.text_encoder.clone())?;
-            return Ok(Self { config, network, padding: Padding::Attended, window, text_folder, text, device });
+            let padding = Padding::Attended;
+            return Ok(Self { config, network, padding, window, text_folder, files, text, device });
         }
         if let Some(file) = training(folder) {
             return Err(OpenError::Training { file });
@@ -77,8 +86,14 @@ impl Model {
         }
         let (config, network) = network::open::<MusicgenConfig>(folder, &device)?;
         let text = TextEncoder::of(folder, None, &config.text_encoder, network.text_encoder.clone())?;
-        let text_folder = folder.to_owned();
-        Ok(Self { config, network, padding: Padding::Hidden, window: WINDOW, text_folder, text, device })
+        let (text_folder, padding) = (folder.to_owned(), Padding::Hidden);
+        let files = parts::files(folder).map_err(NetworkError::from)?;
+        Ok(Self { config, network, padding, window: WINDOW, text_folder, files, text, device })
+    }
+
+    /// A hash of all that the model was read from. Reads it once more: of the large model a matter of seconds.
+    pub(super) fn hash(&self) -> Result<String, HashError> {
+        hash::of_files(&self.files)
     }
 
     /// Frames of so many seconds, at least one.
@@ -119,7 +134,7 @@ impl Model {
         let codes = Tensor::<3, Int>::from_data(TensorData::new(values, shape), &self.device);
         let samples = self.network.decode(codes);
         let [_, channels, count] = samples.dims();
-        let samples: Vec<f32> = samples.into_data().convert::<f32>().try_to_vec().unwrap_or_default();
+        let samples: Vec<f32> = samples.into_data().convert::<f32>().try_to_vec().expect("f32, as converted");
         let channels = samples.chunks_exact(count.max(1)).take(channels).map(<[f32]>::to_vec).collect();
         Audio { sample_rate: self.config.audio_encoder.sampling_rate, channels }
     }

@@ -1,6 +1,8 @@
 use std::path::{Path, PathBuf};
 
+use nocturne_models::checkpoint::{self, CheckpointError};
 use nocturne_models::encodec;
+use nocturne_models::files::is_plain_file_name;
 use nocturne_models::musicgen::Audiocraft;
 
 use crate::hub::{self, HubError, Wanted};
@@ -54,8 +56,7 @@ pub(super) fn text_folder(folder: &Path, asked: Option<&str>, named: &str) -> Re
     }
     // Where Python's libraries put it before it had an owner.
     let earlier = hub::cache().and_then(|cache| hub::find(&cache, named));
-    let whole = |folder: &PathBuf| wanted.iter().all(|names| names.iter().any(|name| folder.join(name).is_file()));
-    match earlier.filter(whole) {
+    match earlier.filter(|folder| hub::has_all(folder, &wanted)) {
         Some(folder) => Ok(folder),
         None => hub::resolve(&format!("{OWNER}/{named}"), &wanted),
     }
@@ -63,9 +64,21 @@ pub(super) fn text_folder(folder: &Path, asked: Option<&str>, named: &str) -> Re
 
 /// Where the codec of an audiocraft model is: its file, or, where that only names another, a folder of that name beside the
 /// model, or on the hub.
-pub(super) fn codec_folder(folder: &Path) -> Result<PathBuf, HubError> {
+pub(super) fn codec(folder: &Path) -> Result<PathBuf, HubError> {
     let file = folder.join(CODEC);
     let Some(named) = encodec::points_to(&file) else { return Ok(file) };
-    let beside = folder.join(named.rsplit('/').next().unwrap_or(&named));
-    if beside.is_dir() { Ok(beside) } else { hub::resolve(&named, &[CONFIG, WEIGHTS]) }
+    let last = named.rsplit('/').next().filter(|last| is_plain_file_name(last));
+    let Some(beside) = last.map(|last| folder.join(last)).filter(|beside| beside.is_dir()) else {
+        return hub::resolve(&named, &[CONFIG, WEIGHTS]);
+    };
+    let inside = beside.join(CODEC);
+    Ok(if inside.is_file() { inside } else { beside })
+}
+
+/// The files of a network, one or a folder of transformers: configuration, weights, tokenizer.
+pub(super) fn files(part: &Path) -> Result<Vec<PathBuf>, CheckpointError> {
+    let beside = CONFIG.iter().chain(TOKENIZER).map(|name| part.join(name));
+    let mut files: Vec<PathBuf> = beside.filter(|path| path.is_file()).collect();
+    files.extend(checkpoint::files(part)?);
+    Ok(files)
 }

@@ -49,10 +49,7 @@ impl Checkpoint {
     /// that do not fit the bytes.
     pub fn open(path: &Path) -> Result<Self, CheckpointError> {
         let path = if path.is_dir() { find_in(path)? } else { path.to_owned() };
-        let tensors = match path.extension().and_then(|extension| extension.to_str()) {
-            Some("json") => sharded::open(&path)?,
-            _ => open_single(&path)?,
-        };
+        let tensors = if is_index(&path) { sharded::open(&path)? } else { open_single(&path)? };
         let tensors = tensors.into_iter().map(|(name, stored)| (name, Arc::new(stored))).collect();
         Ok(Self { path, tensors })
     }
@@ -100,6 +97,20 @@ impl Checkpoint {
         }
         Ok(Self { path: self.path, tensors })
     }
+}
+
+/// The files that [`Checkpoint::open`] reads, of shards the index first.
+///
+/// # Errors
+///
+/// If there are none, or the index cannot be read.
+pub fn files(path: &Path) -> Result<Vec<PathBuf>, CheckpointError> {
+    let path = if path.is_dir() { find_in(path)? } else { path.to_owned() };
+    if is_index(&path) { sharded::files(&path) } else { Ok(vec![path]) }
+}
+
+fn is_index(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "json")
 }
 
 fn find_in(folder: &Path) -> Result<PathBuf, CheckpointError> {

@@ -1,12 +1,13 @@
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::File;
 use std::io::Read;
-use std::path::{Component, Path};
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
 use super::CheckpointError;
 use super::values::Stored;
+use crate::files::is_plain_file_name;
 
 const MAX_INDEX: u64 = 100_000_000;
 
@@ -16,23 +17,40 @@ struct Index {
     weight_map: BTreeMap<String, String>,
 }
 
-/// Opens every shard that an index names. A shard lies beside its index: a name that leads elsewhere is refused.
-pub(super) fn open(path: &Path) -> Result<Vec<(String, Stored)>, CheckpointError> {
-    let file = File::open(path).map_err(CheckpointError::io(path))?;
-    let mut text = String::new();
-    file.take(MAX_INDEX).read_to_string(&mut text).map_err(CheckpointError::io(path))?;
-    let Index { weight_map } = serde_json::from_str(&text)
-        .map_err(|error| CheckpointError::format(path, "weight_map", error, "a shard index"))?;
+impl Index {
+    /// A shard lies beside its index: a name that leads elsewhere is refused.
+    fn read(path: &Path) -> Result<Self, CheckpointError> {
+        let file = File::open(path).map_err(CheckpointError::io(path))?;
+        let mut text = String::new();
+        file.take(MAX_INDEX).read_to_string(&mut text).map_err(CheckpointError::io(path))?;
+        let index: Self = serde_json::from_str(&text)
+            .map_err(|error| CheckpointError::format(path, "weight_map", error, "a shard index"))?;
+        match index.weight_map.values().find(|shard| !is_plain_file_name(shard)) {
+            Some(shard) => {
+                let found = format!("{shard:?}");
+                Err(CheckpointError::format(path, "weight_map", found, "file names without folders"))
+            }
+            None => Ok(index),
+        }
+    }
+}
 
+/// The index and every shard that it names.
+pub(super) fn files(path: &Path) -> Result<Vec<PathBuf>, CheckpointError> {
+    let index = Index::read(path)?;
+    let shards: BTreeSet<&String> = index.weight_map.values().collect();
+    let beside = shards.into_iter().map(|shard| path.with_file_name(shard));
+    Ok(std::iter::once(path.to_owned()).chain(beside).collect())
+}
+
+/// Opens every shard that an index names.
+pub(super) fn open(path: &Path) -> Result<Vec<(String, Stored)>, CheckpointError> {
+    let Index { weight_map } = Index::read(path)?;
     let folder = path.parent().unwrap_or(Path::new(""));
     let mut shards: HashMap<String, HashMap<String, Stored>> = HashMap::new();
     let mut tensors = Vec::with_capacity(weight_map.len());
     for (name, shard) in weight_map {
         if !shards.contains_key(&shard) {
-            if !is_plain_file_name(&shard) {
-                let found = format!("{shard:?}");
-                return Err(CheckpointError::format(path, "weight_map", found, "file names without folders"));
-            }
             let opened = super::open_single(&folder.join(&shard))?;
             shards.insert(shard.clone(), opened.into_iter().collect());
         }
@@ -42,24 +60,4 @@ pub(super) fn open(path: &Path) -> Result<Vec<(String, Stored)>, CheckpointError
         tensors.push((name, stored));
     }
     Ok(tensors)
-}
-
-fn is_plain_file_name(name: &str) -> bool {
-    let mut components = Path::new(name).components();
-    // A backslash separates folders on Windows.
-    matches!((components.next(), components.next()), (Some(Component::Normal(only)), None) if only == name)
-        && !name.contains('\\')
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_names_beside_the_index_are_plain() {
-        assert!(is_plain_file_name("model-00001-of-00002.safetensors"));
-        for name in ["", ".", "..", "../a", "/etc/passwd", "a/b", "a/", "./a", "a\\b", "..\\a"] {
-            assert!(!is_plain_file_name(name), "{name}");
-        }
-    }
 }

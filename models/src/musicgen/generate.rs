@@ -100,6 +100,9 @@ pub fn generate(
 ) -> Result<Vec<Vec<Vec<usize>>>, GenerationError> {
     let Generation { frames, prompts, sampling, guidance_scale, seeds } = *generation;
     let known = check(generation, config, condition)?;
+    if seeds.is_empty() {
+        return Ok(Vec::new());
+    }
     let pattern = config.delay_pattern();
     // Zeros stand for codes that are not made yet; no step reads them before.
     let mut codes = prompts.to_vec();
