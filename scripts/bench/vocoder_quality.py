@@ -34,7 +34,7 @@ def main():
     bench.heading(["librosa", "torch"])
     config = json.loads((given.vocoder / "config.json").read_text())
     sides = {
-        f"Griffin-Lim, {given.n_iter} iterations": ["--bigvgan-model", preset(config), "--n-iter", str(given.n_iter)],
+        f"Griffin-Lim, {given.n_iter} iterations": ["--bigvgan-model", str(given.vocoder), "--n-iter", str(given.n_iter)],
         f"BigVGAN, {given.vocoder.name}": ["--vocoder", "bigvgan", "--checkpoint", str(given.vocoder)],
     }
     pieces = dict(cut(given.music, config["sampling_rate"], config["hop_size"]))
@@ -50,19 +50,6 @@ def main():
             stft, logarithmic = (sum(values) / len(values) for values in zip(*measured))
             took = report["vocode_seconds"] / report["seconds"]
             bench.row(name, f"{stft:.3f}", f"{logarithmic:.2f}", bench.number(took, 3), str(len(pieces)))
-
-
-def preset(config):
-    """The published configuration of the same mels: what tells Griffin-Lim what they are."""
-    mel = [config[field] for field in ("sampling_rate", "num_mels", "n_fft", "hop_size", "fmax")]
-    known = {
-        "bigvgan_v2_44khz_128band_512x": [44100, 128, 2048, 512, None],
-        "bigvgan_v2_44khz_128band_256x": [44100, 128, 1024, 256, None],
-        "bigvgan_v2_24khz_100band_256x": [24000, 100, 1024, 256, None],
-        "bigvgan_v2_22khz_80band_256x": [22050, 80, 1024, 256, None],
-        "bigvgan_v2_22khz_80band_fmax8k_256x": [22050, 80, 1024, 256, 8000],
-    }
-    return next(name for name, settings in known.items() if settings == mel)
 
 
 def cut(folder, rate, hop):

@@ -33,8 +33,8 @@ pub struct Vocode {
     /// What the mels are, in a model's scale of -1 to 1; `mel_config.json` beside them if not given
     #[arg(long, value_name = "FILE.json", conflicts_with = "bigvgan_model")]
     mel_config: Option<PathBuf>,
-    /// The published BigVGAN whose mels these are, in natural logarithms
-    #[arg(long, value_name = "NAME")]
+    /// The BigVGAN whose mels these are, in natural logarithms: a published one, or a folder with its config.json
+    #[arg(long, value_name = "NAME|DIR")]
     bigvgan_model: Option<String>,
     /// Griffin-Lim iterations; the model's own number if not given
     #[arg(long, value_name = "N")]

@@ -13,6 +13,7 @@ use super::DatasetError;
 use super::features::Content;
 use super::options::{Format, MelMethod};
 use super::spool::Spool;
+use crate::hash::hex;
 use nocturne_models::files::{remove_if_there, sync_folder, write_atomic, write_atomically};
 
 /// Rows of a Parquet row group, as `datasets` has it for pictures: what must be in memory to write one.
@@ -171,7 +172,7 @@ pub fn hash<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
         hasher.update((part.len() as u64).to_le_bytes());
         hasher.update(part);
     }
-    hasher.finalize().iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+    hex(hasher)
 }
 
 /// How datasets are written as Parquet.

@@ -1,7 +1,8 @@
 //! What is asked of the hub: where a file is, and its bytes.
 
 use super::HubError;
-use super::cache::{folder_name, is_hash};
+use super::cache::{folder_name, is_hash, link};
+use crate::hash::hex;
 use nocturne_models::files::{remove_if_there, sync_folder};
 use sha2::{Digest, Sha256};
 use std::fs::{self, File, OpenOptions};
@@ -78,8 +79,27 @@ impl<'a> Client<'a> {
         Err(wrong(&url, format!("more than {REDIRECTS} redirections"), "an answer"))
     }
 
+    /// Has these files in the cache, by their names.
+    pub fn bring(&self, cache: &Path, repository: &Path, files: &[(String, Remote)]) -> Result<(), HubError> {
+        let new = |remote: &Remote| !repository.join("blobs").join(&remote.etag).is_file();
+        let list: Vec<String> = files
+            .iter()
+            .filter(|(_, remote)| new(remote))
+            .map(|(file, remote)| format!("{file} ({})", bytes(remote.size)))
+            .collect();
+        if !list.is_empty() {
+            tracing::info!("downloading {} of {} into {}", list.join(", "), self.name, cache.display());
+        }
+        for (file, remote) in files {
+            self.fetch(cache, repository, file, remote)?;
+            let fault = |source| HubError::Cache { path: repository.to_owned(), source };
+            link(repository, &remote.commit, file, &remote.etag).map_err(fault)?;
+        }
+        Ok(())
+    }
+
     /// Has the blob of a file in the cache, whole and checked. What an earlier call left half done is gone on with.
-    pub fn fetch(&self, cache: &Path, repository: &Path, file: &str, remote: &Remote) -> Result<(), HubError> {
+    fn fetch(&self, cache: &Path, repository: &Path, file: &str, remote: &Remote) -> Result<(), HubError> {
         let (blobs, locks) = (repository.join("blobs"), cache.join(".locks").join(folder_name(self.name)));
         let fault = |path: &Path| {
             let path = path.to_owned();
@@ -202,7 +222,7 @@ fn check(url: &str, out: &mut File, remote: &Remote, part: &Path) -> Result<(), 
     if remote.etag.len() == 64 {
         let mut hasher = Sha256::new();
         out.rewind().and_then(|()| io::copy(out, &mut hasher)).map_err(fault)?;
-        let found = hasher.finalize().iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
+        let found = hex(hasher);
         if found != remote.etag {
             return Err(wrong(url, format!("SHA-256 {found}"), &remote.etag));
         }
@@ -212,4 +232,13 @@ fn check(url: &str, out: &mut File, remote: &Remote, part: &Path) -> Result<(), 
 
 fn wrong(url: &str, found: String, expected: &str) -> HubError {
     HubError::Answer { url: url.to_owned(), found, expected: expected.to_owned() }
+}
+
+/// A size for people.
+fn bytes(size: u64) -> String {
+    match size as f64 {
+        size if size < 1e6 => format!("{:.1} kB", size / 1e3),
+        size if size < 1e9 => format!("{:.1} MB", size / 1e6),
+        size => format!("{:.2} GB", size / 1e9),
+    }
 }

@@ -1,5 +1,6 @@
 use std::path::PathBuf;
 
+use nocturne_models::checkpoint::CheckpointError;
 use thiserror::Error;
 
 /// Why there is no folder of a repository.
@@ -48,6 +49,9 @@ pub enum HubError {
         /// The answer's.
         status: u16,
     },
+    /// The list of a network's shards cannot be read.
+    #[error(transparent)]
+    Index(Box<CheckpointError>),
     /// The repository lacks a file.
     #[error("`{name}` on {endpoint} has no {files}")]
     Missing {
@@ -88,7 +92,7 @@ impl HubError {
             )),
             Self::Refused { .. } => Some("HF_TOKEN holds the token of who may see it".to_owned()),
             Self::Answer { .. } => Some("the same command tries again".to_owned()),
-            Self::NotFound { .. } | Self::Missing { .. } | Self::Cache { .. } => None,
+            Self::NotFound { .. } | Self::Missing { .. } | Self::Index(_) | Self::Cache { .. } => None,
         }
     }
 }

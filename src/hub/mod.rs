@@ -13,8 +13,9 @@ mod tests;
 pub use cache::{all, cache, find, is_name};
 pub use error::HubError;
 
-use cache::{folder_name, home, link, point, variable};
+use cache::{folder_name, home, point, variable};
 use client::{Client, Remote};
+use nocturne_models::checkpoint;
 use std::path::{Path, PathBuf};
 
 /// A file of a repository: the names that it may have, the most wanted first.
@@ -30,10 +31,18 @@ pub fn resolve(name: &str, wanted: &[Wanted]) -> Result<PathBuf, HubError> {
     Hub::of_environment().resolve(name, wanted)
 }
 
-/// Whether a folder has all wanted files, each under one of its names.
+/// Whether a folder has all wanted files, each under one of its names; of weights in shards, which an index names, all of them.
 pub fn has_all(folder: &Path, wanted: &[Wanted]) -> bool {
-    wanted.iter().all(|names| names.iter().any(|file| folder.join(file).is_file()))
+    let whole = |file: &str| {
+        let path = folder.join(file);
+        let shards = || checkpoint::files(&path).is_ok_and(|files| files.iter().all(|file| file.is_file()));
+        path.is_file() && (!file.ends_with(INDEX) || shards())
+    };
+    wanted.iter().all(|names| names.iter().any(|file| whole(file)))
 }
+
+/// How the list of a network's shards ends, which are wanted with it.
+const INDEX: &str = ".index.json";
 
 /// Where files come from, and where they go.
 struct Hub {
@@ -90,13 +99,13 @@ impl Hub {
             }
             error => error,
         };
-        let mut files: Vec<(&str, Remote)> = Vec::new();
+        let mut files: Vec<(String, Remote)> = Vec::new();
         for names in wanted {
             // All of one commit, whatever happens to `main` meanwhile.
             let revision = files.first().map_or("main", |(_, first)| &*first.commit).to_owned();
             let mut found = None;
             for file in *names {
-                found = client.look(&revision, file).map_err(unreachable)?.map(|remote| (*file, remote));
+                found = client.look(&revision, file).map_err(unreachable)?.map(|remote| ((*file).to_owned(), remote));
                 if found.is_some() {
                     break;
                 }
@@ -107,35 +116,23 @@ impl Hub {
             return Err(HubError::NotFound { name: name.to_owned(), cache: Some(cache.to_owned()) });
         };
         let repository = cache.join(folder_name(name));
-        let new = |remote: &Remote| !repository.join("blobs").join(&remote.etag).is_file();
-        let list: Vec<String> = files
-            .iter()
-            .filter(|(_, remote)| new(remote))
-            .map(|(file, remote)| format!("{file} ({})", bytes(remote.size)))
-            .collect();
-        if !list.is_empty() {
-            tracing::info!("downloading {} of {name} into {}", list.join(", "), cache.display());
+        let snapshot = repository.join("snapshots").join(&commit);
+        client.bring(cache, &repository, &files).map_err(unreachable)?;
+        let mut shards = Vec::new();
+        for (file, _) in files.iter().filter(|(file, _)| file.ends_with(INDEX)) {
+            let listed = checkpoint::files(&snapshot.join(file)).map_err(|error| HubError::Index(Box::new(error)))?;
+            for shard in listed.iter().skip(1).filter_map(|path| path.file_name()?.to_str()) {
+                let remote = client.look(&commit, shard).map_err(unreachable)?;
+                shards.push((shard.to_owned(), remote.ok_or_else(|| client.missing(&[shard]))?));
+            }
         }
-        let fault = |source| HubError::Cache { path: repository.clone(), source };
-        for (file, remote) in &files {
-            client.fetch(cache, &repository, file, remote).map_err(unreachable)?;
-            link(&repository, &commit, file, &remote.etag).map_err(fault)?;
-        }
-        point(&repository, &commit).map_err(fault)?;
-        Ok(repository.join("snapshots").join(&commit))
+        client.bring(cache, &repository, &shards).map_err(unreachable)?;
+        point(&repository, &commit).map_err(|source| HubError::Cache { path: repository, source })?;
+        Ok(snapshot)
     }
 }
 
 /// What to fetch by hand.
 fn last_names(wanted: &[Wanted]) -> String {
     wanted.iter().filter_map(|names| names.last().copied()).collect::<Vec<_>>().join(" ")
-}
-
-/// A size for people.
-fn bytes(size: u64) -> String {
-    match size as f64 {
-        size if size < 1e6 => format!("{:.1} kB", size / 1e3),
-        size if size < 1e9 => format!("{:.1} MB", size / 1e6),
-        size => format!("{:.2} GB", size / 1e9),
-    }
 }

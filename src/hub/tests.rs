@@ -82,7 +82,8 @@ impl Shop {
             let linked = format!("X-Linked-Etag: \"{hash}\"\r\nX-Linked-Size: {size}\r\nContent-Length: 0\r\n");
             return send("302 Found", &format!("{headers}{linked}Location: {origin}/store/{file}\r\n"), b"");
         }
-        send("200 OK", &format!("{headers}ETag: \"abc123\"\r\nContent-Length: {}\r\n", body.len()), body);
+        let etag = if file == "config.json" { "abc123".to_owned() } else { sha(body)[..40].to_owned() };
+        send("200 OK", &format!("{headers}ETag: \"{etag}\"\r\nContent-Length: {}\r\n", body.len()), body);
     }
 
     /// What was asked since the last call.
@@ -92,7 +93,7 @@ impl Shop {
 }
 
 fn sha(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+    crate::hash::hex(Sha256::new_with_prefix(bytes))
 }
 
 fn hub(cache: &Path, endpoint: &str) -> Hub {
@@ -140,6 +141,38 @@ fn what_is_downloaded_lies_where_python_looks_and_is_not_asked_for_again() {
     fs::remove_file(repository.join("blobs/abc123")).unwrap();
     hub.resolve(NAME, &WANTED).unwrap();
     assert_eq!(shop.asked().iter().filter(|line| line.starts_with("GET")).count(), 1);
+}
+
+#[test]
+fn shards_come_with_the_index_that_names_them() {
+    const INDEX: &str = "weights.safetensors.index.json";
+    const WANTED: [Wanted; 2] = [&["config.json"], &["weights.safetensors", INDEX, "weights.pt"]];
+    let mut shop = Shop::new(b"");
+    let shards = ["weights-1-of-2.safetensors", "weights-2-of-2.safetensors"];
+    let index = |names: [&str; 2]| format!("{{\"weight_map\": {{\"a\": {:?}, \"b\": {:?}}}}}", names[0], names[1]);
+    shop.files.insert(INDEX, index(shards).into_bytes());
+    shop.files.insert(shards[0], vec![1; 10]);
+    let cache = tempfile::tempdir().unwrap();
+    let error = hub(cache.path(), &shop.open()).resolve(NAME, &WANTED).unwrap_err();
+    assert!(matches!(&error, HubError::Missing { files, .. } if files == shards[1]), "{error}");
+    assert!(find(cache.path(), NAME).is_none());
+
+    shop.files.insert(shards[1], vec![2; 10]);
+    let hub = hub(cache.path(), &shop.open());
+    let folder = hub.resolve(NAME, &WANTED).unwrap();
+    assert_eq!(shards.map(|shard| fs::read(folder.join(shard)).unwrap()), [vec![1; 10], vec![2; 10]]);
+    shop.asked();
+    hub.resolve(NAME, &WANTED).unwrap();
+    assert_eq!(shop.asked(), [""; 0]);
+    // One of them is no longer there.
+    fs::remove_file(folder.join(shards[0])).unwrap();
+    hub.resolve(NAME, &WANTED).unwrap();
+    assert!(folder.join(shards[0]).is_file());
+
+    shop.files.insert(INDEX, index(["../evil", shards[1]]).into_bytes());
+    let other = tempfile::tempdir().unwrap();
+    let error = self::hub(other.path(), &shop.open()).resolve(NAME, &WANTED).unwrap_err();
+    assert!(matches!(&error, HubError::Index(_)), "{error}");
 }
 
 #[test]

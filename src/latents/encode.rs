@@ -1,6 +1,7 @@
 use super::store::{DESCRIPTION, Description, ROWS, file};
 use super::{Latents, LatentsError};
 use crate::dataset::{Dataset, DatasetError};
+use crate::hash::hex;
 use crate::npy::{self, Mapped};
 use burn::tensor::{Device, Tensor, TensorData};
 use nocturne_models::files::write_atomic;
@@ -8,7 +9,6 @@ use nocturne_models::network::ConfigError;
 use nocturne_models::parameters;
 use nocturne_models::vae::{AutoencoderKl, AutoencoderKlConfig};
 use sha2::{Digest, Sha256};
-use std::fmt::Write;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use thiserror::Error;
@@ -103,7 +103,7 @@ impl EncodeLatents<'_> {
         Ok(Description {
             rows: self.dataset.len(),
             shape: [self.config.latent_channels, height / factor, width / factor],
-            vae_sha256: hexadecimal(&hash.finalize()),
+            vae_sha256: hex(hash),
         })
     }
 
@@ -140,11 +140,4 @@ impl EncodeLatents<'_> {
         }
         Ok(npy::write(path, &shape, &moments).map_err(LatentsError::from)?)
     }
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

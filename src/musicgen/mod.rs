@@ -8,6 +8,7 @@ mod manifest;
 mod model;
 mod parts;
 mod settings;
+mod training;
 mod windows;
 
 pub use export::{ExportError, Format, export};
@@ -16,3 +17,4 @@ pub use level::Strategy;
 pub use model::{Model, OpenError};
 pub use parts::resolve;
 pub use settings::{MusicgenExperiment, MusicgenSampling, SettingsError};
+pub use training::TrainingError;

@@ -8,8 +8,9 @@ use nocturne_models::t5::T5Config;
 use nocturne_vocoder::audio::Audio;
 use thiserror::Error;
 
-use super::parts::{self, codec, is_audiocraft, text_folder, training};
+use super::parts::{self, audiocraft, codec, is_training, text_folder};
 use super::settings::WINDOW;
+use super::training::{self, TrainingError};
 use crate::encodings::{TextEncoder, TextError};
 use crate::hash::{self, HashError};
 use crate::hub::HubError;
@@ -26,12 +27,9 @@ pub enum OpenError {
     /// A network that it only names.
     #[error(transparent)]
     Hub(#[from] HubError),
-    /// A training of audiocraft's in place of what it exports.
-    #[error("`{}` is the state of a training, whose settings are pickled objects: expected the state_dict.bin that audiocraft.utils.export.export_lm makes of it", file.display())]
-    Training {
-        /// The state.
-        file: PathBuf,
-    },
+    /// The settings of a training.
+    #[error(transparent)]
+    Training(#[from] TrainingError),
     /// A text encoder for a model that has its own.
     #[error("`{}` has a text encoder of its own: no other can be named", folder.display())]
     TextEncoder {
@@ -59,16 +57,22 @@ pub struct Model {
 }
 
 impl Model {
-    /// Opens a folder of transformers: `config.json`, weights, `tokenizer.json`; or one of audiocraft: `state_dict.bin`,
-    /// `compression_state_dict.bin`. The latter only names its text encoder, whose folder or name on the hub can be given.
+    /// Opens a folder of transformers: `config.json`, weights, `tokenizer.json`; or one of audiocraft: `state_dict.bin`, or the
+    /// `checkpoint.th` of a training, and `compression_state_dict.bin`. The latter two only name their text encoder, whose folder
+    /// or name on the hub can be given.
     pub fn open(folder: &Path, text_encoder: Option<&str>, device: &Device) -> Result<Self, OpenError> {
         let device = device.clone();
-        if is_audiocraft(folder) {
-            let model = Audiocraft::open(&folder.join(Audiocraft::FILE))?;
+        if let Some(file) = audiocraft(folder) {
+            let settings = is_training(&file).then(|| training::settings(&file)).transpose()?;
+            let model = match &settings {
+                Some(settings) => Audiocraft::described(&file, settings)?,
+                None => Audiocraft::open(&file)?,
+            };
+            let trained_with = settings.as_ref().and_then(|settings| settings.get("compression_model_checkpoint"));
+            let codec_path = codec(folder, trained_with.and_then(|codec| codec.strip_prefix("//pretrained/")))?;
             let text_folder = text_folder(folder, text_encoder, model.text_encoder())?;
-            let codec_path = codec(folder)?;
             let codec = encodec::open(&codec_path, &device)?;
-            let mut files = vec![folder.join(Audiocraft::FILE)];
+            let mut files = vec![file];
             for part in [&codec_path, &text_folder] {
                 files.extend(parts::files(part).map_err(NetworkError::from)?);
             }
@@ -77,9 +81,6 @@ impl Model {
             let text = TextEncoder::of(&text_folder, None, &config.text_encoder, network.text_encoder.clone())?;
             let padding = Padding::Attended;
             return Ok(Self { config, network, padding, window, text_folder, files, text, device });
-        }
-        if let Some(file) = training(folder) {
-            return Err(OpenError::Training { file });
         }
         if text_encoder.is_some() {
             return Err(OpenError::TextEncoder { folder: folder.to_owned() });

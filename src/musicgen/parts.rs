@@ -9,7 +9,8 @@ use crate::hub::{self, HubError, Wanted};
 
 /// Of networks in transformers' layout.
 const CONFIG: Wanted = &["config.json"];
-const WEIGHTS: Wanted = &["model.safetensors", "pytorch_model.bin"];
+const WEIGHTS: Wanted =
+    &["model.safetensors", "model.safetensors.index.json", "pytorch_model.bin.index.json", "pytorch_model.bin"];
 const TOKENIZER: Wanted = &["tokenizer.json"];
 
 /// audiocraft's codec, or the name of one.
@@ -28,15 +29,18 @@ pub fn resolve(model: &str) -> Result<PathBuf, HubError> {
     })
 }
 
-/// Whether a folder is in audiocraft's layout alone.
-pub(super) fn is_audiocraft(folder: &Path) -> bool {
-    !folder.join(CONFIG[0]).is_file() && folder.join(Audiocraft::FILE).is_file()
+/// The state of a training of audiocraft's.
+const TRAINING: &str = "checkpoint.th";
+
+/// A language model of audiocraft's, in a folder that has nothing of transformers'.
+pub(super) fn audiocraft(folder: &Path) -> Option<PathBuf> {
+    let files = [Audiocraft::FILE, TRAINING].map(|name| folder.join(name));
+    files.into_iter().find(|file| !folder.join(CONFIG[0]).is_file() && file.is_file())
 }
 
-/// The state of a training of audiocraft's, where a folder has nothing else.
-pub(super) fn training(folder: &Path) -> Option<PathBuf> {
-    let state = folder.join("checkpoint.th");
-    (!folder.join(CONFIG[0]).is_file() && state.is_file()).then_some(state)
+/// Whether such a file is the state of a training.
+pub(super) fn is_training(file: &Path) -> bool {
+    file.ends_with(TRAINING)
 }
 
 /// Where the text encoder of an audiocraft model is: what was asked for, a folder beside the model, or what the model names.
@@ -62,11 +66,12 @@ pub(super) fn text_folder(folder: &Path, asked: Option<&str>, named: &str) -> Re
     }
 }
 
-/// Where the codec of an audiocraft model is: its file, or, where that only names another, a folder of that name beside the
-/// model, or on the hub.
-pub(super) fn codec(folder: &Path) -> Result<PathBuf, HubError> {
+/// Where the codec of an audiocraft model is: its file, or, where that only names another or is absent, a folder of that name or
+/// of what the model was trained with beside the model, or on the hub.
+pub(super) fn codec(folder: &Path, trained_with: Option<&str>) -> Result<PathBuf, HubError> {
     let file = folder.join(CODEC);
-    let Some(named) = encodec::points_to(&file) else { return Ok(file) };
+    let absent = trained_with.filter(|_| !file.is_file()).map(str::to_owned);
+    let Some(named) = absent.or_else(|| encodec::points_to(&file)) else { return Ok(file) };
     let last = named.rsplit('/').next().filter(|last| is_plain_file_name(last));
     let Some(beside) = last.map(|last| folder.join(last)).filter(|beside| beside.is_dir()) else {
         return hub::resolve(&named, &[CONFIG, WEIGHTS]);

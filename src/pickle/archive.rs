@@ -31,7 +31,10 @@ pub fn program(archive: impl Read + Seek) -> Result<Vec<u8>, Fault> {
         let mut content = Vec::new();
         file.take(LONGEST + 1).read_to_end(&mut content).map_err(|error| broken(&error))?;
         if content.len() as u64 > LONGEST {
-            return Err(Fault::new(format!("a pickle of more than {LONGEST} bytes"), "one that only names its tensors"));
+            return Err(Fault::new(
+                format!("a pickle of more than {LONGEST} bytes"),
+                "one that only names its tensors",
+            ));
         }
         return Ok(content);
     }

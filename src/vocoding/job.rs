@@ -1,11 +1,13 @@
 //! The job of `nocturne vocode`: audio of every mel in a file or a folder.
 
 use super::input::{self, InputError};
-use super::{Mels, Unfit, Vocoder, VocoderError, VocoderKind, hub_name};
+use super::{CheckpointError, Mels, Unfit, Vocoder, VocoderError, VocoderKind, hub_name};
 use crate::representation::{Representation, RepresentationConfig, RepresentationError};
 use crate::skipped::{self, Skipped};
 use burn::tensor::Device;
+use nocturne_models::network::read_config;
 use nocturne_vocoder::audio::{Audio, AudioError};
+use nocturne_vocoder::bigvgan::BigVganConfig;
 use nocturne_vocoder::mel::{LogMel, LogMelConfig, MelError};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -113,7 +115,7 @@ pub struct Vocoding<'a> {
     pub checkpoint: Option<&'a str>,
     /// What the mels are, in a model's scale; the `mel_config.json` beside them if absent.
     pub mel_config: Option<&'a Path>,
-    /// A published BigVGAN whose mels these are, in natural logarithms.
+    /// The BigVGAN whose mels these are, in natural logarithms: a published name, or a folder with its configuration.
     pub bigvgan_model: Option<&'a str>,
     /// Griffin-Lim iterations; the model's own number if absent.
     pub iterations: Option<usize>,
@@ -228,6 +230,12 @@ impl Vocoding<'_> {
 
     fn source(&self) -> Result<Source, VocodeError> {
         if let Some(name) = self.bigvgan_model {
+            let folder = Path::new(name);
+            if folder.is_dir() {
+                let config: BigVganConfig =
+                    read_config(folder).map_err(|error| VocoderError::from(CheckpointError::from(error)))?;
+                return Ok(Source::Published(config.mel));
+            }
             return Ok(Source::Published(LogMelConfig::published(name)?));
         }
         let folder = if self.input.is_dir() { self.input } else { self.input.parent().unwrap_or(Path::new("")) };

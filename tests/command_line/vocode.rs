@@ -95,6 +95,9 @@ fn every_form_of_mel_becomes_audio() {
     vocode(folder.path(), &flags).ends_with(0);
     let again = Audio::decode(&folder.path().join("out/one.wav")).unwrap();
     assert!(again.frames() == audio.frames() && again != audio);
+    let flags = ["--input", "one.npy", "--bigvgan-model", "bigvgan", "--n-iter", "2", "--quiet"];
+    vocode(folder.path(), &flags).ends_with(0);
+    assert_eq!(Audio::decode(&folder.path().join("out/one.wav")).unwrap(), again);
 }
 
 /// `[1, 80, 4]` of noise, saved by PyTorch as a tensor and as a list of two: `scripts/reference/saved_tensors.py`.

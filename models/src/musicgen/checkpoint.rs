@@ -56,8 +56,8 @@ impl Audiocraft {
     pub fn described(file: &Path, settings: &OmegaConf) -> Result<Self, NetworkError> {
         let weights = Checkpoint::open(file)?.best_state()?;
         let file = file.to_owned();
-        let described = audiocraft::read(settings)
-            .and_then(|description| description.decoder.validate().map(|()| description));
+        let described =
+            audiocraft::read(settings).and_then(|description| description.decoder.validate().map(|()| description));
         let description = described.map_err(|source| NetworkError::Config { file: file.clone(), source })?;
         Ok(Self { file, weights, description })
     }

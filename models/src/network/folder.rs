@@ -47,13 +47,23 @@ pub enum NetworkError {
 ///
 /// Names the file, and in it the field or tensor, that is missing or not as it should be.
 pub fn open<C: NetworkConfig>(folder: &Path, device: &Device) -> Result<(C, C::Network), NetworkError> {
+    let config: C = read_config(folder)?;
+    let network = config.load(Checkpoint::open(folder)?, device)?;
+    Ok((config, network))
+}
+
+/// The `config.json` of such a folder.
+///
+/// # Errors
+///
+/// Names the file, and in it the field that is missing or not as it should be.
+pub fn read_config<C: NetworkConfig>(folder: &Path) -> Result<C, NetworkError> {
     let file = folder.join(CONFIG);
     let text = std::fs::read(&file).map_err(|source| NetworkError::Io { file: file.clone(), source })?;
     let config: C =
         serde_json::from_slice(&text).map_err(|source| NetworkError::Json { file: file.clone(), source })?;
     config.validate().map_err(|source| NetworkError::Config { file, source })?;
-    let network = config.load(Checkpoint::open(folder)?, device)?;
-    Ok((config, network))
+    Ok(config)
 }
 
 /// Writes a folder that `from_pretrained` of the published library and [`open`] open.

@@ -16,7 +16,7 @@ use crate::random::Random;
 
 pub(crate) use attention_names::current_attention_name;
 pub use config_error::{ConfigError, check, one_of};
-pub use folder::{NetworkError, open, save};
+pub use folder::{NetworkError, open, read_config, save};
 
 /// A network's published configuration, and what can be made from it.
 pub trait NetworkConfig: Serialize + DeserializeOwned {

@@ -1,4 +1,4 @@
-use super::super::support::{Run, nocturne};
+use super::super::support::{Run, nocturne, run};
 use super::{PROMPTS, codes, generate, of_native, with_native_model};
 use std::fs;
 use std::path::Path;
@@ -60,8 +60,35 @@ fn what_audiocraft_only_names_is_looked_for() {
     fs::copy(pointer, at("native/compression_state_dict.bin")).unwrap();
     refused(&["--model", "native", "--text-encoder", "model/t5"], &["facebook/encodec_32khz", "HF_HUB_OFFLINE"]);
     fs::create_dir(at("training")).unwrap();
-    fs::copy(at("native/state_dict.bin"), at("training/checkpoint.th")).unwrap();
-    refused(&["--model", "training"], &["checkpoint.th", "export_lm"]);
+    fs::copy(at("model/model.safetensors"), at("training/checkpoint.th")).unwrap();
+    refused(&["--model", "training"], &["checkpoint.th", "not the state of a training"]);
     fs::copy(at("model/model.safetensors"), at("native/state_dict.bin")).unwrap();
     refused(&["--model", "native", "--text-encoder", "model/t5"], &["state_dict.bin", "not a readable checkpoint"]);
+}
+
+#[test]
+fn the_state_of_a_training_makes_the_music_of_its_export() {
+    let folder = with_native_model();
+    let at = |name: &str| folder.path().join(name);
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/tests/fixtures/musicgen/audiocraft");
+    for (model, from, file) in [("half", "half.bin", "state_dict.bin"), ("training", "checkpoint.th", "checkpoint.th")]
+    {
+        fs::create_dir(at(model)).unwrap();
+        fs::copy(fixtures.join(from), at(model).join(file)).unwrap();
+    }
+    fs::copy(at("native/compression_state_dict.bin"), at("half/compression_state_dict.bin")).unwrap();
+    // What the training names, by the last part of its name.
+    fs::rename(at("codec"), at("training/codec")).unwrap();
+    let made = |model: &str| {
+        let command = ["musicgen", "generate", "--model", model, "--text-encoder", "model/t5", "--output-dir"];
+        let output = format!("by-{model}");
+        let asked = [&output, "--prompt", "sleep", "--duration", "0.5", "--save-codes", "--seed", "3", "-q"];
+        run(folder.path(), &[&command[..], &asked].concat()).ends_with(0);
+        codes(at(&output).join("000000.npy"))
+    };
+    assert_eq!(made("training").values, made("half").values);
+    fs::remove_dir_all(at("training/codec")).unwrap();
+    let command = ["musicgen", "generate", "--model", "training", "--text-encoder", "model/t5", "--prompt", "sleep"];
+    let refused = run(folder.path(), &[&command[..], &["--output-dir", "none"]].concat());
+    refused.ends_with(2).complains(&["owner/codec"]);
 }
