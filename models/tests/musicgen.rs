@@ -7,6 +7,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use nocturne_models::encodec::NormType;
 use nocturne_models::musicgen::{
     Condition, Generation, GenerationError, MusicgenConfig, MusicgenDecoderConfig, MusicgenForCausalLm, Padding,
     Sampling, generate,
@@ -267,16 +268,21 @@ fn the_whole_makes_the_audio_of_transformers() {
 fn left_and_right_are_decoded_apart() {
     let (_, network) = network::open::<MusicgenConfig>(&fixture("whole"), &Device::flex()).unwrap();
     let code = |book: usize, frame: usize| ((7 * book + 3 * frame) % 32) as i32;
-    let decode = |books: Vec<usize>| {
+    let codes = |books: Vec<usize>| {
         let values: Vec<i32> = books.iter().flat_map(|book| (0..9).map(|frame| code(*book, frame))).collect();
-        let codes = Tensor::<3, Int>::from_data(TensorData::new(values, [1, books.len(), 9]), &Device::flex());
-        network.decode(codes)
+        Tensor::<3, Int>::from_data(TensorData::new(values, [1, books.len(), 9]), &Device::flex())
     };
+    let decode = |books: Vec<usize>| network.decode(codes(books));
     let both = decode((0..8).collect());
     for (channel, books) in [[0, 2, 4, 6], [1, 3, 5, 7]].into_iter().enumerate() {
         let alone = decode(books.to_vec());
         assert_eq!(host(&both.clone().narrow(1, channel, 1)), host(&alone));
     }
+    let mut decoding = network.decoding();
+    let codes = codes((0..8).collect());
+    let pieces = [(0, 5), (5, 4)].map(|(start, count)| decoding.push(codes.clone().narrow(2, start, count)));
+    let pieces = pieces.into_iter().flatten().chain(decoding.finish()).collect();
+    assert!(relative_error(&host(&Tensor::cat(pieces, 2)), &host(&both)) < 1e-5);
 }
 
 #[test]
@@ -291,6 +297,7 @@ fn parts_that_do_not_fit_each_other_are_refused() {
     assert_eq!(refused(|config| config.decoder.vocab_size = 64), "decoder.vocab_size");
     assert_eq!(refused(|config| config.audio_encoder.audio_channels = 2), "audio_encoder.audio_channels");
     assert_eq!(refused(|config| config.audio_encoder.chunk_length_s = Some(1.0)), "audio_encoder.chunk_length_s");
+    assert_eq!(refused(|config| config.audio_encoder.norm_type = NormType::TimeGroupNorm), "audio_encoder.norm_type");
     assert_eq!(refused(|config| config.model_type = "musicgen_melody".to_owned()), "model_type");
 }
 

@@ -15,6 +15,7 @@ use tracing_subscriber::registry::LookupSpan;
 pub struct Output {
     json: bool,
     quiet: bool,
+    aside: bool,
 }
 
 impl Output {
@@ -28,7 +29,12 @@ impl Output {
             .with_ansi(false)
             .event_format(Lines)
             .try_init();
-        Self { json: global.json, quiet: global.quiet }
+        Self { json: global.json, quiet: global.quiet, aside: false }
+    }
+
+    /// With results on standard error, where standard output has something else.
+    pub fn aside(&self) -> Self {
+        Self { aside: true, ..*self }
     }
 
     /// One result: an object in `--json`, a sentence for people otherwise.
@@ -36,7 +42,11 @@ impl Output {
         let line = if self.json { object.to_string() } else { sentence.to_owned() };
         if self.json || !self.quiet {
             // A reader that went away is no failure of ours.
-            let _ = writeln!(std::io::stdout().lock(), "{line}");
+            let _ = if self.aside {
+                above_bars(|| writeln!(std::io::stderr().lock(), "{line}"))
+            } else {
+                writeln!(std::io::stdout().lock(), "{line}")
+            };
         }
     }
 

@@ -10,6 +10,6 @@ mod vocoder;
 pub use experiment::{DataSettings, Experiment};
 pub use layers::{ConfigError, Layers};
 pub use model_size::ModelSize;
-pub use resolved::write_resolved;
+pub use resolved::{write_resolved, write_resolved_as};
 pub use vae::VaeExperiment;
 pub use vocoder::{DEFAULT_VOCODER, RecordingSettings, VocoderExperiment};

@@ -10,10 +10,14 @@ const FILE: &str = "nocturne.yaml";
 
 /// Writes what a job was run with into its result's folder.
 pub fn write_resolved(folder: &Path, experiment: &impl Serialize) -> Result<(), ConfigError> {
-    let path = folder.join(FILE);
+    write_resolved_as(&folder.join(FILE), experiment)
+}
+
+/// The same beside a result that has no folder of its own.
+pub fn write_resolved_as(path: &Path, experiment: &impl Serialize) -> Result<(), ConfigError> {
     let text = serde_saphyr::to_string(experiment)
         .map_err(|error| ConfigError::Invalid { key: String::new(), reason: error.to_string() })?;
-    write_atomic(&path, text.as_bytes()).map_err(|source| ConfigError::Unwritable { path, source })
+    write_atomic(path, text.as_bytes()).map_err(|source| ConfigError::Unwritable { path: path.to_owned(), source })
 }
 
 #[cfg(test)]

@@ -1,204 +1,114 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::path::Path;
 
-use nocturne_models::musicgen::{GenerationError, Padding};
-use nocturne_vocoder::audio::AudioError;
+use nocturne_vocoder::audio::Audio;
 use serde_json::json;
-use thiserror::Error;
 
+use super::beside::make;
 use super::file_names::{FileNames, file_names};
 use super::manifest::{self, Manifest};
-use super::windows::in_windows;
-use super::{Model, MusicgenSampling, SettingsError};
-use crate::encodings::TextError;
-use crate::hash::HashError;
-use crate::npy::{self, NpyError};
+use super::model::Samples;
+use super::windows::Batch;
+use super::{GenerateError, Generated, Job, MusicgenSampling, zip};
+use crate::npy;
 
-/// A caption, and the name of what is made of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Prompt {
-    /// The file's name, with or without an extension.
-    pub id: String,
-    /// The caption.
-    pub text: String,
-}
-
-/// Why nothing was made.
-#[derive(Debug, Error)]
-pub enum GenerateError {
-    /// A setting cannot be used.
-    #[error(transparent)]
-    Settings(#[from] SettingsError),
-    /// An id is no name of a file.
-    #[error("the id {id:?} cannot be the name of a file")]
-    Name {
-        /// The id.
-        id: String,
-    },
-    /// Two ids would be one file.
-    #[error("{first:?} and {second:?} would both become `{name}`")]
-    SameName {
-        /// An id.
-        first: String,
-        /// Another one.
-        second: String,
-        /// What they would become.
-        name: String,
-    },
-    /// A caption cannot be encoded.
-    #[error(transparent)]
-    Text(#[from] TextError),
-    /// The model gives no tokens.
-    #[error(transparent)]
-    Generation(#[from] GenerationError),
-    /// The model's files cannot be read once more.
-    #[error(transparent)]
-    Hash(#[from] HashError),
-    /// A sound cannot be written.
-    #[error(transparent)]
-    Audio(#[from] AudioError),
-    /// Codes cannot be written.
-    #[error(transparent)]
-    Npy(#[from] NpyError),
-    /// The file system refused.
-    #[error("cannot write `{}`: {source}", path.display())]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-}
-
-/// What to make, and where.
-pub struct Job<'a> {
-    /// The model.
-    pub model: &'a Model,
-    /// What it is asked for.
-    pub prompts: &'a [Prompt],
-    /// How.
-    pub settings: &'a MusicgenSampling,
-    /// Where the files go.
-    pub output: &'a Path,
+/// Where the files of a job go.
+#[derive(Clone, Copy, Debug)]
+pub struct Files<'a> {
+    /// Their folder.
+    pub folder: &'a Path,
     /// Whether codes are written beside the audio, `.npy` int64 `[codebook, frame]`.
     pub save_codes: bool,
-    /// Setting it ends the job; what is made by then is written.
-    pub stop: &'a AtomicBool,
-}
-
-/// What was made.
-#[derive(Clone, Debug, Default)]
-pub struct Generated {
-    /// Files.
-    pub made: usize,
-    /// Files of an earlier run of the same job, which were left as they are.
-    pub kept: usize,
-    /// Seconds of music.
-    pub seconds: f64,
-    /// Steps of the language model, and their time.
-    pub frames: usize,
-    /// Time in the language model.
-    pub tokens: Duration,
-    /// Time in the decoder.
-    pub decoding: Duration,
-    /// Whether it was ended early.
-    pub interrupted: bool,
+    /// All audio in one file, once it is made.
+    pub zip: Option<&'a Path>,
 }
 
 /// Makes the music of every prompt, batch after batch. A file that an earlier run of the same job made is kept, so that a job that
 /// was interrupted goes on with the same command. `on_progress(done, total)` counts seconds of music.
-pub fn generate(job: &Job, mut on_progress: impl FnMut(f64, f64)) -> Result<Generated, GenerateError> {
-    let Job { model, prompts, settings, output, .. } = job;
-    settings.validate()?;
-    if settings.duration > model.window && settings.extend_stride >= model.window {
-        let (field, found) = ("extend_stride", settings.extend_stride.to_string());
-        return Err(SettingsError { field, found, expected: "less than the model was trained on" }.into());
-    }
-    let names = file_names(prompts, job.save_codes)?;
+pub fn generate(job: &Job, files: Files, mut on_progress: impl FnMut(f64, f64)) -> Result<Generated, GenerateError> {
+    job.check()?;
+    let Job { model, settings, .. } = job;
+    let names = file_names(job.prompts, files.save_codes)?;
+    let at = |name: &str| files.folder.join(name);
     let write = |path: &Path| {
         let path = path.to_owned();
         move |source| GenerateError::Write { path, source }
     };
-    std::fs::create_dir_all(output).map_err(write(output))?;
-    let manifest_path = manifest::path(output);
-    let (earlier, hash) = (manifest::earlier(&manifest_path), model.hash()?);
+    std::fs::create_dir_all(files.folder).map_err(write(files.folder))?;
+    let manifest_path = manifest::path(files.folder);
+    let (earlier, lines) = (manifest::earlier(&manifest_path), job.lines(&names)?);
     let mut kept: BTreeMap<usize, String> = BTreeMap::new();
     let mut wanted = Vec::new();
-    for (index, FileNames { audio, codes }) in names.iter().enumerate() {
-        let line = job.line(index, audio, &hash);
-        let is_there = |name: &String| output.join(name).is_file();
-        if earlier.contains(&line) && is_there(audio) && codes.as_ref().is_none_or(is_there) {
-            kept.insert(index, line);
+    for (index, (FileNames { audio, codes }, line)) in names.iter().zip(&lines).enumerate() {
+        let is_there = |name: &String| at(name).is_file();
+        if earlier.contains(line) && is_there(audio) && codes.as_ref().is_none_or(is_there) {
+            kept.insert(index, line.clone());
         } else {
             wanted.push(index);
         }
     }
     let mut generated = Generated { kept: kept.len(), ..Generated::default() };
     let mut manifest = Manifest::begin(&manifest_path, kept).map_err(write(&manifest_path))?;
-    let (frame_rate, total) = (model.config.audio_encoder.frame_rate() as f64, wanted.len() as f64 * settings.duration);
+    let (codec, beginning) = (&model.config.audio_encoder, job.beginning());
+    let (frame_rate, total) = (codec.frame_rate() as f64, wanted.len() as f64 * settings.duration);
+    let channels = vec![Vec::new(); model.config.decoder.audio_channels];
+    let silence = Audio { sample_rate: codec.sampling_rate, channels };
     for (batch, indices) in wanted.chunks(settings.batch_size).enumerate() {
         let done = batch as f64 * settings.batch_size as f64 * settings.duration;
-        let texts: Vec<&str> = indices.iter().map(|index| prompts[*index].text.as_str()).collect();
-        let (condition, cut) = model.condition(&texts, job.padding())?;
-        for (index, cut) in indices.iter().zip(cut) {
-            let Prompt { id, text } = &prompts[*index];
-            if cut {
-                tracing::warn!("the caption of {id:?} is longer than the text encoder takes, and was cut");
-            }
-            if text.is_empty() {
-                tracing::warn!("the caption of {id:?} is empty: nothing guides it");
-            }
-        }
+        let condition = job.condition(indices)?;
         let seeds: Vec<u64> = indices.iter().map(|index| job.seed(*index)).collect();
-        let started = Instant::now();
-        let codes = in_windows(model, &condition, settings, &seeds, |frame| {
-            generated.frames += 1;
-            on_progress(done + (frame + 1) as f64 / frame_rate * indices.len() as f64, total);
-            if job.stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        })?;
-        generated.tokens += started.elapsed();
-        let whole = codes.first().is_some_and(|codes| codes[0].len() == model.frames(settings.duration));
-        for (index, codes) in indices.iter().zip(&codes) {
-            let started = Instant::now();
-            let mut audio = model.audio(codes);
-            generated.decoding += started.elapsed();
+        let batch = Batch { model, settings, condition: &condition, seeds: &seeds, beginning: &beginning };
+        let mut music = vec![silence.clone(); indices.len()];
+        let made = make(
+            &batch,
+            |frame| {
+                generated.frames += 1;
+                on_progress(done + (frame + 1) as f64 / frame_rate * indices.len() as f64, total);
+                if job.is_stopped() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            },
+            |Samples(items)| {
+                for (audio, more) in music.iter_mut().zip(items) {
+                    audio.channels.iter_mut().zip(more).for_each(|(channel, more)| channel.extend(more));
+                }
+                Ok::<(), GenerateError>(())
+            },
+        )?;
+        generated.tokens += made.tokens;
+        generated.decoding += made.decoding;
+        for ((index, codes), mut audio) in indices.iter().zip(&made.codes).zip(music) {
             settings.strategy.apply(&mut audio);
-            audio.write(&output.join(&names[*index].audio))?;
-            if let Some(name) = &names[*index].codes {
+            let FileNames { audio: audio_name, codes: codes_name } = &names[*index];
+            audio.write(&at(audio_name))?;
+            if let Some(name) = codes_name {
                 let values: Vec<i64> = codes.iter().flatten().map(|code| *code as i64).collect();
-                npy::write(&output.join(name), &[codes.len(), codes[0].len()], &values)?;
+                npy::write(&at(name), &[codes.len(), codes[0].len()], &values)?;
             }
             generated.made += 1;
             generated.seconds += audio.seconds();
             // What was cut short is not listed: the next run makes it whole.
-            if whole {
-                let line = job.line(*index, &names[*index].audio, &hash);
-                manifest.add(*index, line).map_err(write(&manifest_path))?;
+            if codes[0].len() == model.frames(settings.duration) {
+                manifest.add(*index, lines[*index].clone()).map_err(write(&manifest_path))?;
             }
         }
-        if job.stop.load(Ordering::Relaxed) {
+        if job.is_stopped() {
             generated.interrupted = true;
             break;
         }
     }
     manifest.finish().map_err(write(&manifest_path))?;
+    if let Some(path) = files.zip
+        && !generated.interrupted
+    {
+        let names: Vec<&str> = names.iter().map(|names| names.audio.as_str()).collect();
+        zip::write(path, files.folder, &names).map_err(write(path))?;
+    }
     Ok(generated)
 }
 
 impl Job<'_> {
-    fn seed(&self, index: usize) -> u64 {
-        self.settings.seed.wrapping_add(index as u64)
-    }
-
-    fn padding(&self) -> Padding {
-        self.settings.padding.unwrap_or(self.model.padding)
-    }
-
-    /// What made a file, and so whether it is to be made again.
-    fn line(&self, index: usize, name: &str, model: &str) -> String {
+    /// For each prompt what makes its file, and so whether it is to be made again.
+    fn lines(&self, names: &[FileNames]) -> Result<Vec<String>, GenerateError> {
         let MusicgenSampling {
             duration,
             guidance_scale,
@@ -210,11 +120,7 @@ impl Job<'_> {
             strategy,
             ..
         } = self.settings;
-        json!({
-            "file": name,
-            "id": self.prompts[index].id,
-            "caption": self.prompts[index].text,
-            "seed": self.seed(index),
+        let mut line = json!({
             "duration": duration,
             "guidance_scale": guidance_scale,
             "top_k": top_k,
@@ -224,8 +130,18 @@ impl Job<'_> {
             "extend_stride": extend_stride,
             "padding": self.padding(),
             "strategy": strategy,
-            "model_sha256": model,
-        })
-        .to_string()
+            "model_sha256": self.model.hash()?,
+        });
+        if let Some(beginning) = self.beginning {
+            line["beginning_sha256"] = json!(beginning.hash());
+        }
+        let of_one = names.iter().zip(self.prompts).enumerate().map(|(index, (FileNames { audio, .. }, prompt))| {
+            line["file"] = json!(audio);
+            line["id"] = json!(prompt.id);
+            line["caption"] = json!(prompt.text);
+            line["seed"] = json!(self.seed(index));
+            line.to_string()
+        });
+        Ok(of_one.collect())
     }
 }

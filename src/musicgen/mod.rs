@@ -1,20 +1,28 @@
 //! MusicGen as a job: captions in, music out.
 
+mod beginning;
+mod beside;
 mod export;
 mod file_names;
 mod generate;
+mod job;
 mod level;
 mod manifest;
 mod model;
 mod parts;
 mod settings;
+mod stream;
 mod training;
 mod windows;
+mod zip;
 
+pub use beginning::{Beginning, BeginningError, recording};
 pub use export::{ExportError, Format, export};
-pub use generate::{GenerateError, Generated, Job, Prompt, generate};
+pub use generate::{Files, generate};
+pub use job::{GenerateError, Generated, Job, Prompt};
 pub use level::Strategy;
 pub use model::{Model, OpenError};
 pub use parts::resolve;
 pub use settings::{MusicgenExperiment, MusicgenSampling, SettingsError};
+pub use stream::{Target, stream};
 pub use training::TrainingError;

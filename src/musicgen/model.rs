@@ -5,7 +5,6 @@ use nocturne_models::encodec;
 use nocturne_models::musicgen::{Audiocraft, Condition, Musicgen, MusicgenConfig, Padding};
 use nocturne_models::network::{self, NetworkError};
 use nocturne_models::t5::T5Config;
-use nocturne_vocoder::audio::Audio;
 use thiserror::Error;
 
 use super::parts::{self, audiocraft, codec, is_training, text_folder};
@@ -53,7 +52,8 @@ pub struct Model {
     /// All that it was read from.
     files: Vec<PathBuf>,
     text: TextEncoder,
-    device: Device,
+    /// Where its networks are.
+    pub(super) device: Device,
 }
 
 impl Model {
@@ -128,15 +128,23 @@ impl Model {
         Ok((self.network.condition(encodings, &lengths.collect::<Vec<_>>(), padding), cut))
     }
 
-    /// The music of one item's codes.
-    pub(super) fn audio(&self, codes: &[Vec<usize>]) -> Audio {
-        let shape = [1, codes.len(), codes[0].len()];
-        let values: Vec<i32> = codes.iter().flatten().map(|code| *code as i32).collect();
-        let codes = Tensor::<3, Int>::from_data(TensorData::new(values, shape), &self.device);
-        let samples = self.network.decode(codes);
+    /// Frames, each of all items in turn `[item · codebook]`, as `[item, codebook, frame]`.
+    pub(super) fn codes(&self, frames: &[Vec<usize>], items: usize) -> Tensor<3, Int> {
+        let books = self.config.decoder.num_codebooks;
+        let values: Vec<i32> =
+            (0..items * books).flat_map(|row| frames.iter().map(move |frame| frame[row] as i32)).collect();
+        Tensor::from_data(TensorData::new(values, [items, books, frames.len()]), &self.device)
+    }
+}
+
+/// What is to be heard, `[item][channel][sample]`.
+pub(super) struct Samples(pub Vec<Vec<Vec<f32>>>);
+
+impl Samples {
+    pub fn of(samples: Tensor<3>) -> Self {
         let [_, channels, count] = samples.dims();
-        let samples: Vec<f32> = samples.into_data().convert::<f32>().try_to_vec().expect("f32, as converted");
-        let channels = samples.chunks_exact(count.max(1)).take(channels).map(<[f32]>::to_vec).collect();
-        Audio { sample_rate: self.config.audio_encoder.sampling_rate, channels }
+        let values: Vec<f32> = samples.into_data().convert::<f32>().try_to_vec().expect("f32, as converted");
+        let item = |values: &[f32]| values.chunks_exact(count).map(<[f32]>::to_vec).collect();
+        Self(values.chunks_exact(channels * count).map(item).collect())
     }
 }

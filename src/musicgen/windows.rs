@@ -4,26 +4,33 @@ use nocturne_models::musicgen::{Condition, Generation, GenerationError, generate
 
 use super::{Model, MusicgenSampling};
 
+/// What is made together.
+#[derive(Clone, Copy)]
+pub(super) struct Batch<'a> {
+    pub model: &'a Model,
+    pub settings: &'a MusicgenSampling,
+    pub condition: &'a Condition,
+    /// One for each item.
+    pub seeds: &'a [u64],
+    /// What every item begins with, `[codebook][frame]`: less than a window, and less than what is wanted.
+    pub beginning: &'a [Vec<usize>],
+}
+
 /// Codes of any length, `[item][codebook][frame]`: what is longer than the models were trained on is made in windows, each of
-/// which goes on from the end of the one before it, as `MusicGen._generate_tokens` of audiocraft does. `on_frame` is told of each
-/// new frame, and may end it there.
+/// which goes on from the end of the one before it, as `MusicGen._generate_tokens` of audiocraft does. `on_frame` is given each
+/// new frame, of all items in turn `[item · codebook]`, and may end it there.
 pub(super) fn in_windows(
-    model: &Model,
-    condition: &Condition,
-    settings: &MusicgenSampling,
-    seeds: &[u64],
-    mut on_frame: impl FnMut(usize) -> ControlFlow<()>,
+    batch: &Batch,
+    mut on_frame: impl FnMut(usize, Vec<usize>) -> ControlFlow<()>,
 ) -> Result<Vec<Vec<Vec<usize>>>, GenerationError> {
+    let Batch { model, settings, condition, seeds, beginning } = *batch;
     let (wanted, window) = (model.frames(settings.duration), model.frames(model.window));
     let stride = model.frames(settings.extend_stride).min(window.saturating_sub(1)).max(1);
-    let books = model.config.decoder.num_codebooks;
-    let mut all = vec![vec![Vec::with_capacity(wanted); books]; seeds.len()];
+    let mut all = vec![beginning.to_vec(); seeds.len()];
     let mut start = 0;
     loop {
-        let prompts: Vec<Vec<Vec<usize>>> = all
-            .iter()
-            .map(|item: &Vec<Vec<usize>>| item.iter().map(|codes| codes[start..].to_vec()).collect())
-            .collect();
+        let prompts: Vec<Vec<Vec<usize>>> =
+            all.iter().map(|item| item.iter().map(|codes| codes[start..].to_vec()).collect()).collect();
         let known = prompts.first().and_then(|prompt| prompt.first()).map_or(0, Vec::len);
         // Windows draw from streams of their own.
         let own: Vec<u64> = seeds.iter().map(|seed| seed.wrapping_add((start as u64) << 32)).collect();
@@ -35,12 +42,13 @@ pub(super) fn in_windows(
             seeds: &own,
         };
         let mut ended = false;
-        let made =
-            generate(&model.network.decoder, &model.config.decoder, Some(condition), &generation, |frame, _| {
-                let flow = on_frame(start + frame);
-                ended |= flow.is_break();
-                flow
-            })?;
+        let (decoder, config) = (&model.network.decoder, &model.config.decoder);
+        let made = generate(decoder, config, Some(condition), &generation, |frame, codes| {
+            let of_all = codes.iter().flatten().map(|codes| codes[frame]).collect();
+            let flow = on_frame(start + frame, of_all);
+            ended |= flow.is_break();
+            flow
+        })?;
         for (all, made) in all.iter_mut().flatten().zip(made.iter().flatten()) {
             all.extend_from_slice(&made[known..]);
         }

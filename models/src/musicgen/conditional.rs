@@ -3,9 +3,10 @@ use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
-use super::{Condition, MusicgenDecoderConfig, MusicgenForCausalLm};
+use super::decoding::together;
+use super::{Condition, Decoding, MusicgenDecoderConfig, MusicgenForCausalLm};
 use crate::checkpoint::{self, Checkpoint, CheckpointError};
-use crate::encodec::{Encodec, EncodecConfig, deinterleave};
+use crate::encodec::{Encodec, EncodecConfig, NormType, deinterleave};
 use crate::network::{ConfigError, NetworkConfig, check, one_of};
 use crate::ops::linear;
 use crate::t5::{T5Config, T5Encoder};
@@ -87,14 +88,14 @@ impl Musicgen {
     ///
     /// If there are other codebooks than the model's, or a code that it has not.
     pub fn decode(&self, codes: Tensor<3, Int>) -> Tensor<3> {
-        let [batch, codebooks, _] = codes.dims();
-        let of_one = self.audio_encoder.quantizer.layers.len();
-        if codebooks == of_one {
-            return self.audio_encoder.decode_codes(codes);
-        }
-        let samples = self.audio_encoder.decode_codes(deinterleave(codes));
-        let [.., count] = samples.dims();
-        samples.reshape([batch, codebooks / of_one, count])
+        let channels = codes.dims()[1] / self.audio_encoder.quantizer.layers.len();
+        let codes = if channels == 1 { codes } else { deinterleave(codes) };
+        together(self.audio_encoder.decode_codes(codes), channels)
+    }
+
+    /// Begins to decode codes that are still being made.
+    pub fn decoding(&self) -> Decoding<'_> {
+        Decoding::new(&self.audio_encoder)
     }
 }
 
@@ -124,6 +125,8 @@ impl NetworkConfig for MusicgenConfig {
         )?;
         let whole = codec.segments().is_none();
         check("audio_encoder.chunk_length_s", whole, "a number", "null: waveforms are not cut")?;
+        let alike = codec.norm_type == NormType::WeightNorm;
+        check("audio_encoder.norm_type", alike, "time_group_norm", "weight_norm: music is decoded while it is made")?;
         let (found, books) = (self.decoder.num_codebooks, codec.num_quantizers() * self.decoder.audio_channels);
         check("decoder.num_codebooks", found == books, found, format!("{books}, as audio_encoder has"))?;
         let (found, size) = (self.decoder.vocab_size, codec.codebook_size);

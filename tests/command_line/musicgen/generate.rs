@@ -2,7 +2,9 @@ use super::super::support::contents;
 use super::{PROMPTS, codes, generate, with_model};
 use nocturne_vocoder::audio::Audio;
 use serde_json::Value;
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
+use zip::ZipArchive;
 
 #[test]
 fn captions_become_files() {
@@ -25,6 +27,7 @@ fn captions_become_files() {
 
     // In company each is the same as alone.
     generate(folder.path(), "together", &[&arguments[..], &["--batch-size", "2"]].concat()).ends_with(0);
+    assert_eq!(fs::read(at("together/one.wav")).unwrap(), fs::read(at("out/one.wav")).unwrap());
     assert_eq!(codes(at("together/one.npy")).values, one.values);
     assert_eq!(codes(at("together/two.npy")).values, codes(at("out/two.npy")).values);
 
@@ -60,6 +63,28 @@ fn an_empty_caption_guides_nothing_and_is_said() {
     let folder = with_model();
     let run = generate(folder.path(), "out", &["--prompt", "", "--duration", "0.1"]).ends_with(0);
     run.complains(&["\"000000\" is empty"]);
+}
+
+#[test]
+fn all_audio_goes_into_one_file() {
+    let folder = with_model();
+    let at = |name: &str| folder.path().join(name);
+    fs::write(at("prompts.json"), PROMPTS).unwrap();
+    let arguments = ["--prompts", "prompts.json", "--duration", "0.2", "--save-codes", "--zip", "all.zip"];
+    assert_eq!(generate(folder.path(), "out", &arguments).ends_with(0).json()["zip"], "all.zip");
+    let bytes = fs::read(at("all.zip")).unwrap();
+    let mut archive = ZipArchive::new(File::open(at("all.zip")).unwrap()).unwrap();
+    assert_eq!(archive.len(), 2);
+    for (index, name) in ["one.wav", "two.mp3"].into_iter().enumerate() {
+        let mut file = Vec::new();
+        archive.by_index(index).unwrap().read_to_end(&mut file).unwrap();
+        assert_eq!(file, fs::read(at("out").join(name)).unwrap());
+    }
+    // Of files that are kept as well, and at another time the same.
+    fs::remove_file(at("all.zip")).unwrap();
+    fs::remove_file(at("out/one.wav")).unwrap();
+    assert_eq!(generate(folder.path(), "out", &arguments).ends_with(0).json()["kept"], 1);
+    assert_eq!(fs::read(at("all.zip")).unwrap(), bytes);
 }
 
 /// A model that was trained on has the same configuration and other weights.

@@ -1,8 +1,10 @@
 //! `nocturne musicgen`: a module a command, and what they are run on.
 
 mod audiocraft;
+mod r#continue;
 mod export;
 mod generate;
+mod stream;
 
 use super::support::{Run, run};
 use burn::tensor::Device;

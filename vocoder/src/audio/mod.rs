@@ -17,7 +17,7 @@ mod shared;
 use std::path::Path;
 
 pub use decode::{Decoded, MAX_SAMPLES, Warning, decode, decode_bytes};
-pub use encode::SampleFormat;
+pub use encode::{SampleFormat, WavStream};
 pub use error::AudioError;
 pub use loudness::{LoudnessMatch, TRUE_PEAK_CEILING, loudness, match_loudness, true_peak};
 pub use reader::{Info, probe};

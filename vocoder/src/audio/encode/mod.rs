@@ -10,6 +10,8 @@ use std::path::Path;
 
 use super::{Audio, AudioError};
 
+pub use wav::WavStream;
+
 /// How samples are stored in wav and flac.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SampleFormat {

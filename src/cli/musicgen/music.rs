@@ -1,0 +1,219 @@
+//! What the commands that make music have in common.
+
+use crate::cli::output::counted;
+use crate::cli::values::finite;
+use crate::cli::{Failure, Global, Outcome, Output};
+use crate::config::{Layers, write_resolved, write_resolved_as};
+use crate::encodings::captions;
+use crate::interrupt::stop_flag;
+use crate::musicgen::{
+    self, Beginning, Files, GenerateError, Generated, Job, Model, MusicgenExperiment, Prompt, Strategy, Target,
+};
+use clap::{ArgGroup, Args};
+use nocturne_vocoder::audio::Audio;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+
+/// The flags.
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("captions").args(["prompts", "prompt"])))]
+#[command(group(ArgGroup::new("place").required(true).args(["output_dir", "stream"])))]
+pub struct Music {
+    /// The model: a folder of transformers' or audiocraft's files, or its name on the hub
+    #[arg(long, value_name = "DIR|NAME")]
+    model: String,
+    /// The T5 of an audiocraft model, in place of the one that it names
+    #[arg(long, value_name = "DIR|NAME")]
+    text_encoder: Option<String>,
+    /// Captions by the names of their files: {"<id>.mp3": caption}, or columns such as id or ytid, and caption
+    #[arg(long, value_name = "FILE.json|csv|parquet")]
+    prompts: Option<PathBuf>,
+    /// A caption; repeated, one a file
+    #[arg(long, value_name = "TEXT")]
+    prompt: Vec<String>,
+    /// Where the music goes
+    #[arg(long, value_name = "DIR")]
+    output_dir: Option<PathBuf>,
+    /// Write one piece while it is made, WAV: into a file that grows, or - for standard output
+    #[arg(long, value_name = "FILE.wav|-", conflicts_with_all = ["save_codes", "zip", "batch_size"])]
+    stream: Option<PathBuf>,
+    /// Seconds of each file
+    #[arg(long, value_name = "SEC", value_parser = finite::<f64>)]
+    duration: Option<f64>,
+    /// How strongly to follow the caption; 1 is no guidance
+    #[arg(long, alias = "cfg-coef", value_name = "X", value_parser = finite::<f64>)]
+    guidance_scale: Option<f64>,
+    /// Draw from so many of the best tokens; 0 for all
+    #[arg(long, value_name = "N")]
+    top_k: Option<usize>,
+    /// Draw from the best tokens whose probabilities sum up to this
+    #[arg(long, value_name = "P", value_parser = finite::<f64>)]
+    top_p: Option<f64>,
+    /// Divides the scores
+    #[arg(long, value_name = "X", value_parser = finite::<f64>)]
+    temperature: Option<f64>,
+    /// Take the best token, always
+    #[arg(long)]
+    greedy: bool,
+    /// Beyond 30 seconds, begin each window so many seconds after the one before it
+    #[arg(long, value_name = "SEC", value_parser = finite::<f64>)]
+    extend_stride: Option<f64>,
+    /// How loud the files are; what is streamed is only clipped
+    #[arg(long, value_name = "NAME")]
+    strategy: Option<Strategy>,
+    /// Files that are made at once
+    #[arg(long, value_name = "N")]
+    batch_size: Option<usize>,
+    /// Write the codes beside the audio: .npy, int64 [codebook, frame]
+    #[arg(long)]
+    save_codes: bool,
+    /// All audio in one file as well, in the order of the captions
+    #[arg(long, value_name = "FILE.zip")]
+    zip: Option<PathBuf>,
+}
+
+impl Music {
+    /// Makes the music, of what begins with `recording` where there is one.
+    pub(super) fn run(self, recording: Option<Audio>, global: &Global, output: &Output) -> Result<Outcome, Failure> {
+        let experiment = self.experiment(global)?;
+        let prompts = self.captions(recording.is_some())?;
+        let device = global.open_device()?;
+        let folder = musicgen::resolve(&self.model)?;
+        let model = Model::open(&folder, self.text_encoder.as_deref(), &device)?;
+        let beginning = recording.map(|recording| Beginning::of(&model, recording));
+        self.make(experiment, &model, &prompts, beginning.as_ref(), output)
+    }
+
+    fn make(
+        &self,
+        mut experiment: MusicgenExperiment,
+        model: &Model,
+        prompts: &[Prompt],
+        beginning: Option<&Beginning>,
+        output: &Output,
+    ) -> Result<Outcome, Failure> {
+        experiment.sampling.padding.get_or_insert(model.padding);
+        let stop = stop_flag();
+        let job = Job { model, prompts, beginning, settings: &experiment.sampling, stop: &stop };
+        let mut progress = output.progress();
+        let mut started = false;
+        let on_progress = |done: f64, total: f64| {
+            if !std::mem::replace(&mut started, true) {
+                progress.start("seconds of music", total.ceil() as u64);
+            }
+            progress.at(done as u64, "");
+        };
+        let target = self.stream.as_deref().map(Target::of);
+        let generated = match (&target, &self.output_dir) {
+            (Some(target), _) => musicgen::stream(&job, target, on_progress),
+            (None, Some(folder)) => {
+                let files = Files { folder, save_codes: self.save_codes, zip: self.zip.as_deref() };
+                musicgen::generate(&job, files, on_progress)
+            }
+            (None, None) => return Err(Failure::arguments("expected --output-dir or --stream")),
+        };
+        progress.finish();
+        let generated = generated.map_err(failure)?;
+        let resolved = match (&target, &self.output_dir) {
+            (Some(Target::File(path)), _) => write_resolved_as(&path.with_extension("yaml"), &experiment),
+            (None, Some(folder)) => write_resolved(folder, &experiment),
+            _ => Ok(()),
+        };
+        resolved.map_err(Failure::failed)?;
+        let (object, sentence) = match (&self.stream, &self.output_dir) {
+            (None, Some(folder)) => self.of_files(folder, &generated),
+            (stream, _) => of_stream(stream.as_deref().unwrap_or(Path::new("-")), &generated),
+        };
+        let output = if target == Some(Target::Output) { &output.aside() } else { output };
+        output.result(&object, &sentence);
+        Ok(if generated.interrupted { Outcome::Interrupted } else { Outcome::Done })
+    }
+
+    fn experiment(&self, global: &Global) -> Result<MusicgenExperiment, Failure> {
+        let layers = global
+            .layers(Layers::default())?
+            .flag("sampling.seed", global.seed)
+            .flag("sampling.duration", self.duration)
+            .flag("sampling.guidance_scale", self.guidance_scale)
+            .flag("sampling.top_k", self.top_k)
+            .flag("sampling.top_p", self.top_p)
+            .flag("sampling.temperature", self.temperature)
+            .flag("sampling.greedy", self.greedy.then_some(true))
+            .flag("sampling.extend_stride", self.extend_stride)
+            .flag("sampling.strategy", self.strategy)
+            .flag("sampling.batch_size", self.batch_size);
+        let mut defaults = MusicgenExperiment::default();
+        if self.stream.is_some() {
+            defaults.sampling.strategy = Strategy::Clip;
+        }
+        let experiment = layers.resolve(&defaults).map_err(Failure::usage)?;
+        experiment.sampling.validate().map_err(Failure::usage)?;
+        Ok(experiment)
+    }
+
+    /// Captions by the names of their files. What goes on from a recording needs none.
+    fn captions(&self, continues: bool) -> Result<Vec<Prompt>, Failure> {
+        if let Some(file) = &self.prompts {
+            let captions = captions::read(file).map_err(Failure::usage)?;
+            return Ok(captions.into_iter().map(|(id, text)| Prompt { id, text }).collect());
+        }
+        let none = continues && self.prompt.is_empty();
+        let texts = if none { vec![String::new()] } else { self.prompt.clone() };
+        Ok(texts.into_iter().enumerate().map(|(index, text)| Prompt { id: format!("{index:06}"), text }).collect())
+    }
+
+    fn of_files(&self, folder: &Path, generated: &Generated) -> (Value, String) {
+        let mut object = timings(generated);
+        object["output_dir"] = json!(folder);
+        object["files"] = json!(generated.made);
+        object["kept"] = json!(generated.kept);
+        if let Some(zip) = &self.zip {
+            object["zip"] = json!(zip);
+        }
+        let kept = if generated.kept > 0 { format!(", {} kept", generated.kept) } else { String::new() };
+        let files = counted(generated.made as u64, "file");
+        (object, format!("{files} in {}{kept}; {}", folder.display(), times(generated)))
+    }
+}
+
+fn of_stream(path: &Path, generated: &Generated) -> (Value, String) {
+    let first = generated.first_audio.unwrap_or_default().as_secs_f64();
+    let mut object = timings(generated);
+    object["stream"] = json!(path);
+    object["seconds_to_first_audio"] = json!(first);
+    (object, format!("streamed; {first:.2} s to the first audio, {}", times(generated)))
+}
+
+fn timings(generated: &Generated) -> Value {
+    let tokens = generated.tokens.as_secs_f64();
+    json!({
+        "seconds": generated.seconds,
+        "frames_per_second": if tokens > 0.0 { generated.frames as f64 / tokens } else { 0.0 },
+        "token_seconds": tokens,
+        "decoding_seconds": generated.decoding.as_secs_f64(),
+        "interrupted": generated.interrupted,
+    })
+}
+
+fn times(generated: &Generated) -> String {
+    let (tokens, decoding) = (generated.tokens.as_secs_f64(), generated.decoding.as_secs_f64());
+    format!(
+        "{:.1} s of music, {tokens:.1} s in the language model, {decoding:.1} s in the codec beside it",
+        generated.seconds
+    )
+}
+
+fn failure(error: GenerateError) -> Failure {
+    match error {
+        GenerateError::TooLong { .. } => {
+            Failure::usage(error).remedy("`--prompt-start` and `--prompt-duration` take a part of the recording")
+        }
+        GenerateError::Settings(_)
+        | GenerateError::Name { .. }
+        | GenerateError::SameName { .. }
+        | GenerateError::OnePiece { .. }
+        | GenerateError::NotWav { .. }
+        | GenerateError::Terminal => Failure::usage(error),
+        error => Failure::failed(error),
+    }
+}
