@@ -207,6 +207,7 @@ impl Job<'_> {
             temperature,
             greedy,
             extend_stride,
+            precision,
             strategy,
             ..
         } = self.settings;
@@ -223,6 +224,7 @@ impl Job<'_> {
             "greedy": greedy,
             "extend_stride": extend_stride,
             "padding": self.padding(),
+            "precision": precision,
             "strategy": strategy,
             "model": self.model.config,
         })

@@ -6,6 +6,7 @@ mod generate;
 mod level;
 mod model;
 mod parts;
+mod precision;
 mod settings;
 mod windows;
 
@@ -14,4 +15,5 @@ pub use generate::{GenerateError, Generated, Job, Prompt, generate};
 pub use level::Strategy;
 pub use model::{Model, OpenError};
 pub use parts::resolve;
+pub use precision::Precision;
 pub use settings::{MusicgenExperiment, MusicgenSampling, SettingsError};

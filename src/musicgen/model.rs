@@ -8,6 +8,7 @@ use nocturne_models::t5::T5Config;
 use nocturne_vocoder::audio::Audio;
 use thiserror::Error;
 
+use super::Precision;
 use super::parts::{codec_folder, is_audiocraft, text_folder, training};
 use super::settings::WINDOW;
 use crate::encodings::{TextEncoder, TextError};
@@ -31,6 +32,9 @@ pub enum OpenError {
         /// The state.
         file: PathBuf,
     },
+    /// Weights in fewer bytes for another device than the CPU.
+    #[error("weights narrower than float32 are for the CPU alone")]
+    Precision,
     /// A text encoder for a model that has its own.
     #[error("`{}` has a text encoder of its own: no other can be named", folder.display())]
     TextEncoder {
@@ -57,11 +61,20 @@ pub struct Model {
 
 impl Model {
     /// Opens a folder of transformers: `config.json`, weights, `tokenizer.json`; or one of audiocraft: `state_dict.bin`,
-    /// `compression_state_dict.bin`. The latter only names its text encoder, whose folder or name on the hub can be given.
-    pub fn open(folder: &Path, text_encoder: Option<&str>, device: &Device) -> Result<Self, OpenError> {
-        let device = device.clone();
+    /// `compression_state_dict.bin`. The latter only names its text encoder, whose folder or name on the hub can be given. One
+    /// that is held in fewer bytes than float32 is to generate with, and nothing else.
+    pub fn open(
+        folder: &Path,
+        text_encoder: Option<&str>,
+        precision: Precision,
+        device: &Device,
+    ) -> Result<Self, OpenError> {
+        let (device, narrow) = (device.clone(), precision.narrow());
+        if narrow.is_some() && device != Device::flex() {
+            return Err(OpenError::Precision);
+        }
         if is_audiocraft(folder) {
-            let model = Audiocraft::open(&folder.join(Audiocraft::FILE))?;
+            let model = Audiocraft::open(&folder.join(Audiocraft::FILE))?.narrowed(narrow);
             let text_folder = text_folder(folder, text_encoder, model.text_encoder())?;
             let codec = encodec::open(&codec_folder(folder)?, &device)?;
             let window = model.segment_duration();
@@ -75,7 +88,8 @@ impl Model {
         if text_encoder.is_some() {
             return Err(OpenError::TextEncoder { folder: folder.to_owned() });
         }
-        let (config, network) = network::open::<MusicgenConfig>(folder, &device)?;
+        let narrowed = |network: Musicgen| network.narrowed(narrow);
+        let (config, network) = network::open_as::<MusicgenConfig>(folder, &device, narrowed)?;
         let text = TextEncoder::of(folder, None, &config.text_encoder, network.text_encoder.clone())?;
         let text_folder = folder.to_owned();
         Ok(Self { config, network, padding: Padding::Hidden, window: WINDOW, text_folder, text, device })

@@ -47,12 +47,25 @@ pub enum NetworkError {
 ///
 /// Names the file, and in it the field or tensor, that is missing or not as it should be.
 pub fn open<C: NetworkConfig>(folder: &Path, device: &Device) -> Result<(C, C::Network), NetworkError> {
+    open_as(folder, device, |network| network)
+}
+
+/// The same with a network that `prepare` makes of the one without values.
+///
+/// # Errors
+///
+/// As [`open`].
+pub fn open_as<C: NetworkConfig>(
+    folder: &Path,
+    device: &Device,
+    prepare: impl FnOnce(C::Network) -> C::Network,
+) -> Result<(C, C::Network), NetworkError> {
     let file = folder.join(CONFIG);
     let text = std::fs::read(&file).map_err(|source| NetworkError::Io { file: file.clone(), source })?;
     let config: C =
         serde_json::from_slice(&text).map_err(|source| NetworkError::Json { file: file.clone(), source })?;
     config.validate().map_err(|source| NetworkError::Config { file, source })?;
-    let network = config.load(Checkpoint::open(folder)?, device)?;
+    let network = config.fill(prepare(config.build(device)), Checkpoint::open(folder)?)?;
     Ok((config, network))
 }
 

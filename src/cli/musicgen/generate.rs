@@ -6,7 +6,7 @@ use crate::cli::{Failure, Global, Outcome, Output};
 use crate::config::{Layers, write_resolved};
 use crate::encodings::captions;
 use crate::interrupt::stop_flag;
-use crate::musicgen::{self, GenerateError, Job, Model, MusicgenExperiment, Prompt, Strategy};
+use crate::musicgen::{self, GenerateError, Job, Model, MusicgenExperiment, Precision, Prompt, Strategy};
 use clap::Args;
 use serde_json::json;
 use std::path::PathBuf;
@@ -51,6 +51,9 @@ pub struct Generate {
     /// Beyond 30 seconds, begin each window so many seconds after the one before it
     #[arg(long, value_name = "SEC", value_parser = finite::<f64>)]
     extend_stride: Option<f64>,
+    /// How the language model's weights are held, on the CPU: the fewer bytes, the faster, and the less exact
+    #[arg(long, value_name = "NAME")]
+    precision: Option<Precision>,
     /// How loud the files are
     #[arg(long, value_name = "NAME")]
     strategy: Option<Strategy>,
@@ -74,6 +77,7 @@ impl Generate {
             .flag("sampling.temperature", self.temperature)
             .flag("sampling.greedy", self.greedy.then_some(true))
             .flag("sampling.extend_stride", self.extend_stride)
+            .flag("sampling.precision", self.precision)
             .flag("sampling.strategy", self.strategy)
             .flag("sampling.batch_size", self.batch_size);
         let mut experiment = layers.resolve(&MusicgenExperiment::default()).map_err(Failure::usage)?;
@@ -81,7 +85,8 @@ impl Generate {
         let prompts = self.captions()?;
         let device = global.open_device()?;
         let folder = musicgen::resolve(&self.model)?;
-        let model = Model::open(&folder, self.text_encoder.as_deref(), &device)?;
+        let precision = experiment.sampling.precision;
+        let model = Model::open(&folder, self.text_encoder.as_deref(), precision, &device)?;
         experiment.sampling.padding.get_or_insert(model.padding);
         let job = Job {
             model: &model,
