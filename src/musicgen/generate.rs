@@ -117,6 +117,7 @@ impl Job<'_> {
             temperature,
             greedy,
             extend_stride,
+            precision,
             strategy,
             ..
         } = self.settings;
@@ -129,6 +130,7 @@ impl Job<'_> {
             "greedy": greedy,
             "extend_stride": extend_stride,
             "padding": self.padding(),
+            "precision": precision,
             "strategy": strategy,
             "model_sha256": self.model.hash()?,
         });

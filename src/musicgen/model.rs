@@ -4,9 +4,11 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use nocturne_models::encodec;
 use nocturne_models::musicgen::{Audiocraft, Condition, Musicgen, MusicgenConfig, Padding};
 use nocturne_models::network::{self, NetworkError};
+use nocturne_models::ops::Narrow;
 use nocturne_models::t5::T5Config;
 use thiserror::Error;
 
+use super::Precision;
 use super::parts::{self, audiocraft, codec, is_training, text_folder};
 use super::settings::WINDOW;
 use super::training::{self, TrainingError};
@@ -29,6 +31,9 @@ pub enum OpenError {
     /// The settings of a training.
     #[error(transparent)]
     Training(#[from] TrainingError),
+    /// Weights in fewer bytes for another device than the CPU.
+    #[error("weights narrower than float32 are for the CPU alone")]
+    Precision,
     /// A text encoder for a model that has its own.
     #[error("`{}` has a text encoder of its own: no other can be named", folder.display())]
     TextEncoder {
@@ -59,37 +64,55 @@ pub struct Model {
 impl Model {
     /// Opens a folder of transformers: `config.json`, weights, `tokenizer.json`; or one of audiocraft: `state_dict.bin`, or the
     /// `checkpoint.th` of a training, and `compression_state_dict.bin`. The latter two only name their text encoder, whose folder
-    /// or name on the hub can be given.
-    pub fn open(folder: &Path, text_encoder: Option<&str>, device: &Device) -> Result<Self, OpenError> {
-        let device = device.clone();
+    /// or name on the hub can be given. A model that is held in fewer bytes than float32 is to generate with, and nothing else.
+    pub fn open(
+        folder: &Path,
+        text_encoder: Option<&str>,
+        precision: Precision,
+        device: &Device,
+    ) -> Result<Self, OpenError> {
+        let (device, narrow) = (device.clone(), precision.narrow());
+        if narrow.is_some() && device != Device::flex() {
+            return Err(OpenError::Precision);
+        }
         if let Some(file) = audiocraft(folder) {
-            let settings = is_training(&file).then(|| training::settings(&file)).transpose()?;
-            let model = match &settings {
-                Some(settings) => Audiocraft::described(&file, settings)?,
-                None => Audiocraft::open(&file)?,
-            };
-            let trained_with = settings.as_ref().and_then(|settings| settings.get("compression_model_checkpoint"));
-            let codec_path = codec(folder, trained_with.and_then(|codec| codec.strip_prefix("//pretrained/")))?;
-            let text_folder = text_folder(folder, text_encoder, model.text_encoder())?;
-            let codec = encodec::open(&codec_path, &device)?;
-            let mut files = vec![file];
-            for part in [&codec_path, &text_folder] {
-                files.extend(parts::files(part).map_err(NetworkError::from)?);
-            }
-            let window = model.segment_duration();
-            let (config, network) = model.load(network::open::<T5Config>(&text_folder, &device)?, codec, &device)?;
-            let text = TextEncoder::of(&text_folder, None, &config.text_encoder, network.text_encoder.clone())?;
-            let padding = Padding::Attended;
-            return Ok(Self { config, network, padding, window, text_folder, files, text, device });
+            return Self::of_audiocraft(&file, text_encoder, narrow, device);
         }
         if text_encoder.is_some() {
             return Err(OpenError::TextEncoder { folder: folder.to_owned() });
         }
-        let (config, network) = network::open::<MusicgenConfig>(folder, &device)?;
+        let narrowed = |network: Musicgen| network.narrowed(narrow);
+        let (config, network) = network::open_as::<MusicgenConfig>(folder, &device, narrowed)?;
         let text = TextEncoder::of(folder, None, &config.text_encoder, network.text_encoder.clone())?;
         let (text_folder, padding) = (folder.to_owned(), Padding::Hidden);
         let files = parts::files(folder).map_err(NetworkError::from)?;
         Ok(Self { config, network, padding, window: WINDOW, text_folder, files, text, device })
+    }
+
+    fn of_audiocraft(
+        file: &Path,
+        text_encoder: Option<&str>,
+        narrow: Option<Narrow>,
+        device: Device,
+    ) -> Result<Self, OpenError> {
+        let folder = file.parent().unwrap_or(Path::new(""));
+        let settings = is_training(file).then(|| training::settings(file)).transpose()?;
+        let model = match &settings {
+            Some(settings) => Audiocraft::described(file, settings)?,
+            None => Audiocraft::open(file)?,
+        };
+        let trained_with = settings.as_ref().and_then(|settings| settings.get("compression_model_checkpoint"));
+        let codec_path = codec(folder, trained_with.and_then(|codec| codec.strip_prefix("//pretrained/")))?;
+        let text_folder = text_folder(folder, text_encoder, model.text_encoder())?;
+        let codec = encodec::open(&codec_path, &device)?;
+        let mut files = vec![file.to_owned()];
+        for part in [&codec_path, &text_folder] {
+            files.extend(parts::files(part).map_err(NetworkError::from)?);
+        }
+        let (window, t5) = (model.segment_duration(), network::open::<T5Config>(&text_folder, &device)?);
+        let (config, network) = model.narrowed(narrow).load(t5, codec, &device)?;
+        let text = TextEncoder::of(&text_folder, None, &config.text_encoder, network.text_encoder.clone())?;
+        Ok(Self { config, network, padding: Padding::Attended, window, text_folder, files, text, device })
     }
 
     /// A hash of all that the model was read from. Reads it once more: of the large model a matter of seconds.

@@ -2,7 +2,7 @@ use nocturne_models::musicgen::{Padding, Sampling};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::Strategy;
+use super::{Precision, Strategy};
 
 /// What `--config` and `--set` may say of music that MusicGen makes.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -33,6 +33,8 @@ pub struct MusicgenSampling {
     /// Whether tokens that only fill a batch are hidden, as in transformers, so that an item is the same in any batch, or
     /// attended to as zeros, as in audiocraft; none for what the library does that wrote the model.
     pub padding: Option<Padding>,
+    /// How the weights of the language model are held; only the CPU takes others than `f32`.
+    pub precision: Precision,
     /// How loud the files are.
     pub strategy: Strategy,
     /// Items that are made at once.
@@ -52,6 +54,7 @@ impl Default for MusicgenSampling {
             greedy: false,
             extend_stride: 18.0,
             padding: None,
+            precision: Precision::default(),
             strategy: Strategy::default(),
             batch_size: 1,
             seed: 0,

@@ -262,8 +262,8 @@ impl NetworkConfig for EncodecConfig {
         current_name(published)
     }
 
-    fn load(&self, from: Checkpoint, device: &Device) -> Result<Encodec, CheckpointError> {
+    fn fill(&self, network: Encodec, from: Checkpoint) -> Result<Encodec, CheckpointError> {
         let from = from.rename(|name| self.current_name(name))?.fold_weight_norm()?;
-        crate::checkpoint::load(self.build(device), &from)
+        crate::checkpoint::load(network, &from)
     }
 }

@@ -166,8 +166,8 @@ impl NetworkConfig for MertConfig {
         (name != "masked_spec_embed").then(|| name.to_owned())
     }
 
-    fn load(&self, from: Checkpoint, device: &Device) -> Result<Mert, CheckpointError> {
+    fn fill(&self, network: Mert, from: Checkpoint) -> Result<Mert, CheckpointError> {
         let from = from.rename(|name| self.current_name(name))?.fold_weight_norm()?;
-        crate::checkpoint::load(self.build(device), &from)
+        crate::checkpoint::load(network, &from)
     }
 }

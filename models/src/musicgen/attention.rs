@@ -1,30 +1,37 @@
 use burn::module::Module;
-use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 
-use super::MusicgenDecoderConfig;
 use super::memory::Past;
-use crate::ops::{AttentionOptions, attention, linear};
+use super::{MusicgenDecoderConfig, Projection};
+use crate::ops::{AttentionOptions, Narrow, attention};
 
 /// Attention of several heads, without bias in its layers.
 #[derive(Module, Debug)]
 pub struct Attention {
     /// Keys.
-    pub k_proj: Linear,
+    pub k_proj: Projection,
     /// Values.
-    pub v_proj: Linear,
+    pub v_proj: Projection,
     /// Queries.
-    pub q_proj: Linear,
+    pub q_proj: Projection,
     /// From the heads.
-    pub out_proj: Linear,
+    pub out_proj: Projection,
     /// How many heads.
     pub heads: usize,
 }
 
 impl Attention {
     pub(super) fn new(config: &MusicgenDecoderConfig, device: &Device) -> Self {
-        let layer = || without_bias([config.hidden_size; 2], device);
+        let layer = || Projection::new([config.hidden_size; 2], device);
         Self { k_proj: layer(), v_proj: layer(), q_proj: layer(), out_proj: layer(), heads: config.num_attention_heads }
+    }
+
+    /// The same with weights in fewer bytes.
+    pub(super) fn narrowed(self, narrow: Narrow) -> Self {
+        let Self { k_proj, v_proj, q_proj, out_proj, heads } = self;
+        let [k_proj, v_proj, q_proj, out_proj] =
+            [k_proj, v_proj, q_proj, out_proj].map(|projection| projection.narrowed(narrow));
+        Self { k_proj, v_proj, q_proj, out_proj, heads }
     }
 
     /// Keys and values of what is attended to.
@@ -33,7 +40,7 @@ impl Attention {
     ///
     /// `[batch, position, width]` → the same, twice
     pub fn keys_and_values(&self, input: Tensor<3>) -> [Tensor<3>; 2] {
-        [linear(&self.k_proj, input.clone()), linear(&self.v_proj, input)]
+        [self.k_proj.forward(input.clone()), self.v_proj.forward(input)]
     }
 
     /// Attention of every position to itself and those before it.
@@ -42,10 +49,10 @@ impl Attention {
     ///
     /// `[batch, position, width]` → the same
     pub fn to_earlier(&self, input: Tensor<3>) -> Tensor<3> {
-        let query = linear(&self.q_proj, input.clone());
+        let query = self.q_proj.forward(input.clone());
         let [key, value] = self.keys_and_values(input);
         let options = AttentionOptions { causal: true, ..AttentionOptions::default() };
-        linear(&self.out_proj, attention(query, key, value, self.heads, options))
+        self.out_proj.forward(attention(query, key, value, self.heads, options))
     }
 
     /// The same where `past` has the keys and values of earlier positions, and receives those of the new ones.
@@ -55,14 +62,14 @@ impl Attention {
     /// `[batch, new position, width]` → the same
     pub(super) fn to_past(&self, input: Tensor<3>, past: &mut Past) -> Tensor<3> {
         let shape @ [batch, count, width] = input.dims();
-        let query = linear(&self.q_proj, input.clone());
+        let query = self.q_proj.forward(input.clone());
         let [key, value] = self.keys_and_values(input);
         let side_by_side = |tensor: Tensor<3>| tensor.swap_dims(0, 1).reshape([1, count, batch * width]);
         let [key, value] = past.extend(side_by_side(key), side_by_side(value));
         let options = AttentionOptions { causal: true, ..AttentionOptions::default() };
         let attended = attention(side_by_side(query), key, value, batch * self.heads, options);
         let attended = attended.reshape([count, batch, width]).swap_dims(0, 1).reshape(shape);
-        linear(&self.out_proj, attended)
+        self.out_proj.forward(attended)
     }
 
     /// Attention to given keys and values. `hidden` is added to the scores: −∞ hides a token.
@@ -82,12 +89,7 @@ impl Attention {
             hidden.clone().reshape([batch, 1, 1, tokens]).expand([batch, 1, positions, tokens])
         });
         let options = AttentionOptions { bias, ..AttentionOptions::default() };
-        let query = linear(&self.q_proj, input);
-        linear(&self.out_proj, attention(query, key, value, self.heads, options))
+        let query = self.q_proj.forward(input);
+        self.out_proj.forward(attention(query, key, value, self.heads, options))
     }
-}
-
-/// A linear layer of `[in, out]`.
-pub(super) fn without_bias([input, output]: [usize; 2], device: &Device) -> Linear {
-    LinearConfig::new(input, output).with_bias(false).init(device)
 }

@@ -8,7 +8,7 @@ use super::{Condition, Decoding, MusicgenDecoderConfig, MusicgenForCausalLm};
 use crate::checkpoint::{self, Checkpoint, CheckpointError};
 use crate::encodec::{Encodec, EncodecConfig, NormType, deinterleave};
 use crate::network::{ConfigError, NetworkConfig, check, one_of};
-use crate::ops::linear;
+use crate::ops::{Narrow, linear};
 use crate::t5::{T5Config, T5Encoder};
 
 /// `config.json` of a MusicGen folder: the configurations of its three networks.
@@ -54,6 +54,12 @@ pub enum Padding {
 }
 
 impl Musicgen {
+    /// The same with the weights of the language model in fewer bytes: see [`MusicgenForCausalLm::narrowed`].
+    #[must_use]
+    pub fn narrowed(self, narrow: Option<Narrow>) -> Self {
+        Self { decoder: self.decoder.narrowed(narrow), ..self }
+    }
+
     /// What captions ask for; `lengths` are their tokens, 0 for an absent caption.
     ///
     /// # Shapes
@@ -156,12 +162,12 @@ impl NetworkConfig for MusicgenConfig {
         }
     }
 
-    fn load(&self, from: Checkpoint, device: &Device) -> Result<Musicgen, CheckpointError> {
+    fn fill(&self, network: Musicgen, from: Checkpoint) -> Result<Musicgen, CheckpointError> {
         let tied = from.shape("text_encoder.shared.weight").is_some();
         let from = from.rename(|name| match name {
             UNTIED if !tied => Some("text_encoder.shared.weight".to_owned()),
             name => self.current_name(name),
         })?;
-        checkpoint::load(self.build(device), &from.fold_weight_norm()?)
+        checkpoint::load(network, &from.fold_weight_norm()?)
     }
 }

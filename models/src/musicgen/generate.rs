@@ -179,7 +179,7 @@ impl<'a> Decoding<'a> {
         items: usize,
         steps: usize,
     ) -> Self {
-        let device = network.lm_heads[0].weight.val().device();
+        let device = network.model.decoder.layer_norm.gamma.val().device();
         let scale = condition.and(Some(guidance_scale)).filter(|scale| (scale - 1.0).abs() > 0.0);
         // Zeros as keys and values add nothing, hidden or not: they are the absent condition.
         let twice = |states: Tensor<3>| Tensor::cat(vec![states.clone(), states.zeros_like()], 0);

@@ -1,11 +1,10 @@
 use burn::module::Module;
-use burn::nn::{LayerNorm, LayerNormConfig, Linear};
+use burn::nn::{LayerNorm, LayerNormConfig};
 use burn::tensor::{Device, Tensor};
 
-use super::attention::without_bias;
 use super::memory::LayerMemory;
-use super::{Attention, MusicgenDecoderConfig};
-use crate::ops::{gelu, layer_norm, linear};
+use super::{Attention, MusicgenDecoderConfig, Projection};
+use crate::ops::{Narrow, gelu, layer_norm};
 
 /// Added to the variances.
 pub(super) const EPSILON: f64 = 1e-5;
@@ -23,9 +22,9 @@ pub struct DecoderLayer {
     /// Normalises its input.
     pub encoder_attn_layer_norm: LayerNorm,
     /// To the wide space.
-    pub fc1: Linear,
+    pub fc1: Projection,
     /// Back.
-    pub fc2: Linear,
+    pub fc2: Projection,
     /// Normalises the input of the feed-forward network.
     pub final_layer_norm: LayerNorm,
 }
@@ -38,9 +37,20 @@ impl DecoderLayer {
             self_attn_layer_norm: new_norm(config, device),
             encoder_attn: Attention::new(config, device),
             encoder_attn_layer_norm: new_norm(config, device),
-            fc1: without_bias([width, inner], device),
-            fc2: without_bias([inner, width], device),
+            fc1: Projection::new([width, inner], device),
+            fc2: Projection::new([inner, width], device),
             final_layer_norm: new_norm(config, device),
+        }
+    }
+
+    /// The same with weights in fewer bytes.
+    pub(super) fn narrowed(self, narrow: Narrow) -> Self {
+        Self {
+            self_attn: self.self_attn.narrowed(narrow),
+            encoder_attn: self.encoder_attn.narrowed(narrow),
+            fc1: self.fc1.narrowed(narrow),
+            fc2: self.fc2.narrowed(narrow),
+            ..self
         }
     }
 
@@ -77,7 +87,7 @@ impl DecoderLayer {
             None => input,
         };
         let normed = layer_norm(&self.final_layer_norm, EPSILON, input.clone());
-        input + linear(&self.fc2, gelu(linear(&self.fc1, normed)))
+        input + self.fc2.forward(gelu(self.fc1.forward(normed)))
     }
 }
 

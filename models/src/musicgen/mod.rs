@@ -15,6 +15,7 @@ mod layer;
 mod memory;
 mod model;
 mod positions;
+mod projection;
 mod sampling;
 
 pub use attention::Attention;
@@ -27,4 +28,5 @@ pub use generate::{Condition, Generation, GenerationError, generate};
 pub use layer::DecoderLayer;
 pub use memory::Memory;
 pub use model::{MusicgenDecoder, MusicgenForCausalLm, MusicgenModel};
+pub use projection::Projection;
 pub use sampling::{Sampling, guided};

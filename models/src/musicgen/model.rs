@@ -1,13 +1,12 @@
 use burn::module::Module;
-use burn::nn::{Embedding, EmbeddingConfig, LayerNorm, Linear};
+use burn::nn::{Embedding, EmbeddingConfig, LayerNorm};
 use burn::tensor::{Device, Int, Tensor};
 
-use super::attention::without_bias;
 use super::layer::{EPSILON, new_norm};
 use super::memory::{LayerMemory, Memory, Past};
 use super::positions::sinusoids;
-use super::{DecoderLayer, MusicgenDecoderConfig};
-use crate::ops::{layer_norm, linear};
+use super::{DecoderLayer, MusicgenDecoderConfig, Projection};
+use crate::ops::{Narrow, layer_norm};
 
 /// The language model: the next token of every codebook.
 #[derive(Module, Debug)]
@@ -15,7 +14,7 @@ pub struct MusicgenForCausalLm {
     /// All but the heads.
     pub model: MusicgenModel,
     /// A head for each codebook. The special token has no row in them.
-    pub lm_heads: Vec<Linear>,
+    pub lm_heads: Vec<Projection>,
 }
 
 /// Only a name that checkpoints have.
@@ -39,13 +38,24 @@ pub struct MusicgenDecoder {
 impl MusicgenForCausalLm {
     pub(super) fn new(config: &MusicgenDecoderConfig, device: &Device) -> Self {
         let embedding = || EmbeddingConfig::new(config.vocab_size + 1, config.hidden_size).init(device);
-        let head = || without_bias([config.hidden_size, config.vocab_size], device);
+        let head = || Projection::new([config.hidden_size, config.vocab_size], device);
         let decoder = MusicgenDecoder {
             embed_tokens: (0..config.num_codebooks).map(|_| embedding()).collect(),
             layers: (0..config.num_hidden_layers).map(|_| DecoderLayer::new(config, device)).collect(),
             layer_norm: new_norm(config, device),
         };
         Self { model: MusicgenModel { decoder }, lm_heads: (0..config.num_codebooks).map(|_| head()).collect() }
+    }
+
+    /// The same with the weights of its layers and heads in fewer bytes, for generation alone; embeddings and norms stay.
+    /// Weights that it has not got yet are narrowed one after the other, as they are filled in. `None` changes nothing.
+    #[must_use]
+    pub fn narrowed(self, narrow: Option<Narrow>) -> Self {
+        let Some(narrow) = narrow else { return self };
+        let Self { model: MusicgenModel { decoder }, lm_heads } = self;
+        let layers = decoder.layers.into_iter().map(|layer| layer.narrowed(narrow)).collect();
+        let lm_heads = lm_heads.into_iter().map(|head| head.narrowed(narrow)).collect();
+        Self { model: MusicgenModel { decoder: MusicgenDecoder { layers, ..decoder } }, lm_heads }
     }
 
     /// The scores of what follows every step of a sequence. `hidden` is added to the scores of the condition's tokens in
@@ -118,7 +128,7 @@ impl MusicgenForCausalLm {
     /// `[batch, step, width]` → `[batch, codebook, step, token]`
     fn scores(&self, state: Tensor<3>) -> Tensor<4> {
         let state = layer_norm(&self.model.decoder.layer_norm, EPSILON, state);
-        let scores = self.lm_heads.iter().map(|head| linear(head, state.clone()).unsqueeze_dim::<4>(1));
+        let scores = self.lm_heads.iter().map(|head| head.forward(state.clone()).unsqueeze_dim::<4>(1));
         Tensor::cat(scores.collect(), 1)
     }
 }

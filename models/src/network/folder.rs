@@ -47,8 +47,21 @@ pub enum NetworkError {
 ///
 /// Names the file, and in it the field or tensor, that is missing or not as it should be.
 pub fn open<C: NetworkConfig>(folder: &Path, device: &Device) -> Result<(C, C::Network), NetworkError> {
+    open_as(folder, device, |network| network)
+}
+
+/// The same with a network that `prepare` makes of the one without values.
+///
+/// # Errors
+///
+/// As [`open`].
+pub fn open_as<C: NetworkConfig>(
+    folder: &Path,
+    device: &Device,
+    prepare: impl FnOnce(C::Network) -> C::Network,
+) -> Result<(C, C::Network), NetworkError> {
     let config: C = read_config(folder)?;
-    let network = config.load(Checkpoint::open(folder)?, device)?;
+    let network = config.fill(prepare(config.build(device)), Checkpoint::open(folder)?)?;
     Ok((config, network))
 }
 

@@ -16,7 +16,7 @@ use crate::random::Random;
 
 pub(crate) use attention_names::current_attention_name;
 pub use config_error::{ConfigError, check, one_of};
-pub use folder::{NetworkError, open, read_config, save};
+pub use folder::{NetworkError, open, open_as, read_config, save};
 
 /// A network's published configuration, and what can be made from it.
 pub trait NetworkConfig: Serialize + DeserializeOwned {
@@ -73,6 +73,15 @@ pub trait NetworkConfig: Serialize + DeserializeOwned {
     ///
     /// If the weights are not those of this network: see [`checkpoint::load`].
     fn load(&self, from: Checkpoint, device: &Device) -> Result<Self::Network, CheckpointError> {
-        checkpoint::load(self.build(device), &from.rename(|name| self.current_name(name))?)
+        self.fill(self.build(device), from)
+    }
+
+    /// A network without values, as it was built, with the weights of `from`.
+    ///
+    /// # Errors
+    ///
+    /// As [`NetworkConfig::load`].
+    fn fill(&self, network: Self::Network, from: Checkpoint) -> Result<Self::Network, CheckpointError> {
+        checkpoint::load(network, &from.rename(|name| self.current_name(name))?)
     }
 }

@@ -38,7 +38,7 @@ pub use gated_sum::gated_sum;
 pub use gelu::gelu;
 pub use group_norm::{group_norm, group_norm_plain, group_norm_silu};
 pub use layer_norm::{layer_norm, modulated_layer_norm, rms_norm};
-pub use linear::linear;
+pub use linear::{Narrow, NarrowLinear, linear};
 pub use lstm::{LstmState, lstm};
 pub use rotary::rotary;
 pub use simd::vectorised;

@@ -98,12 +98,12 @@ impl NetworkConfig for T5Config {
         needed.then(|| published.to_owned())
     }
 
-    fn load(&self, from: Checkpoint, device: &Device) -> Result<T5Encoder, CheckpointError> {
+    fn fill(&self, network: T5Encoder, from: Checkpoint) -> Result<T5Encoder, CheckpointError> {
         let tied = from.shape(SHARED).is_some();
         let from = from.rename(|name| match name {
             UNTIED if !tied => Some(SHARED.to_owned()),
             name => self.current_name(name),
         })?;
-        checkpoint::load(self.build(device), &from)
+        checkpoint::load(network, &from)
     }
 }

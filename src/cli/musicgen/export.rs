@@ -1,7 +1,7 @@
 //! `nocturne musicgen export`: a model in the other family's files.
 
 use crate::cli::{Failure, Global, Outcome, Output};
-use crate::musicgen::{self, ExportError, Format, Model};
+use crate::musicgen::{self, ExportError, Format, Model, Precision};
 use clap::Args;
 use serde_json::json;
 use std::path::PathBuf;
@@ -26,7 +26,8 @@ pub struct Export {
 impl Export {
     pub(super) fn run(self, global: &Global, output: &Output) -> Result<Outcome, Failure> {
         let device = global.open_device()?;
-        let model = Model::open(&musicgen::resolve(&self.model)?, self.text_encoder.as_deref(), &device)?;
+        let model =
+            Model::open(&musicgen::resolve(&self.model)?, self.text_encoder.as_deref(), Precision::F32, &device)?;
         musicgen::export(&model, &self.output_dir, self.format).map_err(|error| match error {
             ExportError::Exists(_) | ExportError::NoProjection { .. } => Failure::usage(error),
             error => Failure::failed(error),

@@ -7,7 +7,8 @@ use crate::config::{Layers, write_resolved, write_resolved_as};
 use crate::encodings::captions;
 use crate::interrupt::stop_flag;
 use crate::musicgen::{
-    self, Beginning, Files, GenerateError, Generated, Job, Model, MusicgenExperiment, Prompt, Strategy, Target,
+    self, Beginning, Files, GenerateError, Generated, Job, Model, MusicgenExperiment, Precision, Prompt, Strategy,
+    Target,
 };
 use clap::{ArgGroup, Args};
 use nocturne_vocoder::audio::Audio;
@@ -58,6 +59,9 @@ pub struct Music {
     /// Beyond 30 seconds, begin each window so many seconds after the one before it
     #[arg(long, value_name = "SEC", value_parser = finite::<f64>)]
     extend_stride: Option<f64>,
+    /// How the language model's weights are held, on the CPU: the fewer bytes, the faster, and the less exact
+    #[arg(long, value_name = "NAME")]
+    precision: Option<Precision>,
     /// How loud the files are; what is streamed is only clipped
     #[arg(long, value_name = "NAME")]
     strategy: Option<Strategy>,
@@ -79,7 +83,7 @@ impl Music {
         let prompts = self.captions(recording.is_some())?;
         let device = global.open_device()?;
         let folder = musicgen::resolve(&self.model)?;
-        let model = Model::open(&folder, self.text_encoder.as_deref(), &device)?;
+        let model = Model::open(&folder, self.text_encoder.as_deref(), experiment.sampling.precision, &device)?;
         let beginning = recording.map(|recording| Beginning::of(&model, recording));
         self.make(experiment, &model, &prompts, beginning.as_ref(), output)
     }
@@ -140,6 +144,7 @@ impl Music {
             .flag("sampling.temperature", self.temperature)
             .flag("sampling.greedy", self.greedy.then_some(true))
             .flag("sampling.extend_stride", self.extend_stride)
+            .flag("sampling.precision", self.precision)
             .flag("sampling.strategy", self.strategy)
             .flag("sampling.batch_size", self.batch_size);
         let mut defaults = MusicgenExperiment::default();

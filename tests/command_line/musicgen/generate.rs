@@ -1,5 +1,5 @@
 use super::super::support::contents;
-use super::{PROMPTS, codes, generate, with_model};
+use super::{PROMPTS, codes, generate, of_native, with_model, with_native_model};
 use nocturne_vocoder::audio::Audio;
 use serde_json::Value;
 use std::fs::{self, File};
@@ -41,6 +41,35 @@ fn captions_become_files() {
     assert_eq!(contents(&at("out")), before);
     let other = generate(folder.path(), "out", &[&arguments[..], &["--temperature", "0.5"]].concat());
     assert_eq!(other.ends_with(0).json()["files"], 2);
+}
+
+/// From a folder of either family; what is made differs with the precision, and is made once.
+#[test]
+fn narrow_weights_make_music_of_their_own() {
+    let folder = with_native_model();
+    let at = |name: &str| folder.path().join(name);
+    fs::rename(at("model/t5"), at("native/text_encoder")).unwrap();
+    let arguments = ["--prompt", "soft rain", "--duration", "0.5", "--top-k", "12", "--save-codes", "--precision"];
+    let made = |output: &str, precision: &str| {
+        let run = generate(folder.path(), output, &[&arguments[..], &[precision]].concat()).ends_with(0).json();
+        (run["files"].clone(), run["kept"].clone())
+    };
+    let codes_of = |output: &str| codes(at(output).join("000000.npy")).values;
+    for precision in ["f32", "bf16", "int8", "int4"] {
+        assert_eq!(made(precision, precision), (1.into(), 0.into()));
+    }
+    made("again", "int8");
+    assert_eq!(contents(&at("again")), contents(&at("int8")));
+    assert_ne!(codes_of("int4"), codes_of("f32"));
+    of_native(folder.path(), "native-int8", &[&arguments[..], &["int8"]].concat()).ends_with(0);
+    assert_eq!(codes_of("native-int8"), codes_of("int8"));
+    // Another precision is another result.
+    assert_eq!(made("again", "int8"), (0.into(), 1.into()));
+    assert_eq!(made("again", "int4"), (1.into(), 0.into()));
+    assert_eq!(codes_of("again"), codes_of("int4"));
+    let manifest = fs::read_to_string(at("again/manifest.jsonl")).unwrap();
+    assert!(manifest.contains(r#""precision":"int4""#), "{manifest}");
+    generate(folder.path(), "none", &[&arguments[..], &["int2"]].concat()).ends_with(2).complains(&["int2", "int4"]);
 }
 
 /// Windows of thirty seconds: the second goes on from the end of the first.

@@ -172,9 +172,9 @@ impl NetworkConfig for AdversariesConfig {
     }
 
     /// With the weight norm folded into the weights.
-    fn load(&self, from: Checkpoint, device: &Device) -> Result<Adversaries, CheckpointError> {
+    fn fill(&self, network: Adversaries, from: Checkpoint) -> Result<Adversaries, CheckpointError> {
         let folded = from.rename(|name| self.current_name(name))?.fold_weight_norm()?;
-        checkpoint::load(self.build(device), &folded)
+        checkpoint::load(network, &folded)
     }
 }
 /// Channels of a layer, rounded down as published.

@@ -174,10 +174,10 @@ impl NetworkConfig for BigVganConfig {
     }
 
     /// With the weight norm folded into the weights.
-    fn load(&self, from: Checkpoint, device: &Device) -> Result<Generator, CheckpointError> {
+    fn fill(&self, network: Generator, from: Checkpoint) -> Result<Generator, CheckpointError> {
         filter::check_stored(&from)?;
         let folded = from.rename(|name| self.current_name(name))?.fold_weight_norm()?;
-        checkpoint::load(self.build(device), &folded)
+        checkpoint::load(network, &folded)
     }
 }
 

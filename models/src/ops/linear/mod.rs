@@ -2,6 +2,7 @@
 
 mod autodiff;
 mod kernels;
+mod narrow;
 mod vectors;
 
 use burn::backend::Dispatch;
@@ -10,6 +11,7 @@ use burn::tensor::{DType, Tensor};
 
 use super::has_kernels;
 use autodiff::FewRowsKernel;
+pub use narrow::{Narrow, NarrowLinear};
 
 /// Items of more rows than this are faster as a product of matrices in blocks.
 const FEW: usize = 16;
