@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use thiserror::Error;
 
 use super::file_names::file_names;
+use super::melody::{Melody, Window};
 use super::windows::in_windows;
 use super::{Model, MusicgenSampling, SettingsError};
 use crate::encodings::TextError;
@@ -78,6 +79,8 @@ pub struct Job<'a> {
     pub model: &'a Model,
     /// What it is asked for.
     pub prompts: &'a [Prompt],
+    /// A tune that all of it follows, for models that hear one.
+    pub melody: Option<&'a Melody>,
     /// How.
     pub settings: &'a MusicgenSampling,
     /// Where the files go.
@@ -142,7 +145,8 @@ pub fn generate(job: &Job, mut on_progress: impl FnMut(f64, f64)) -> Result<Gene
     for (batch, indices) in wanted.chunks(settings.batch_size).enumerate() {
         let done = batch as f64 * settings.batch_size as f64 * settings.duration;
         let texts: Vec<&str> = indices.iter().map(|index| prompts[*index].text.as_str()).collect();
-        let (condition, cut) = model.condition(&texts, job.padding())?;
+        let (captions, cut) = model.captions(&texts)?;
+        let condition = |start| model.condition(&captions, job.melody, job.window(start), job.padding());
         for (index, cut) in indices.iter().zip(cut) {
             let Prompt { id, text } = &prompts[*index];
             if cut {
@@ -154,7 +158,7 @@ pub fn generate(job: &Job, mut on_progress: impl FnMut(f64, f64)) -> Result<Gene
         }
         let seeds: Vec<u64> = indices.iter().map(|index| job.seed(*index)).collect();
         let started = Instant::now();
-        let codes = in_windows(model, &condition, settings, &seeds, |frame| {
+        let codes = in_windows(model, condition, settings, &seeds, |frame| {
             generated.frames += 1;
             on_progress(done + (frame + 1) as f64 / frame_rate * indices.len() as f64, total);
             if job.stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
@@ -197,6 +201,13 @@ impl Job<'_> {
         self.settings.padding.unwrap_or(self.model.padding)
     }
 
+    /// The part of the melody for what begins at a frame.
+    fn window(&self, start: usize) -> Window {
+        let (model, settings) = (self.model, self.settings);
+        let start = start as f64 / model.config.audio_encoder.frame_rate() as f64;
+        if settings.duration > model.window { Window::Periodic { start, seconds: model.window } } else { Window::Whole }
+    }
+
     /// What made a file, and so whether it is to be made again.
     fn line(&self, index: usize, name: &str) -> Value {
         let MusicgenSampling {
@@ -210,7 +221,7 @@ impl Job<'_> {
             strategy,
             ..
         } = self.settings;
-        json!({
+        let mut line = json!({
             "file": name,
             "id": self.prompts[index].id,
             "caption": self.prompts[index].text,
@@ -225,7 +236,11 @@ impl Job<'_> {
             "padding": self.padding(),
             "strategy": strategy,
             "model": self.model.config,
-        })
+        });
+        if let Some(melody) = self.melody {
+            line["melody"] = melody.digest().into();
+        }
+        line
     }
 }
 

@@ -1,15 +1,15 @@
 use std::ops::ControlFlow;
 
-use nocturne_models::musicgen::{Condition, Generation, GenerationError, generate};
+use nocturne_models::musicgen::{Conditioning, Generation, GenerationError, generate};
 
 use super::{Model, MusicgenSampling};
 
 /// Codes of any length, `[item][codebook][frame]`: what is longer than the models were trained on is made in windows, each of
-/// which goes on from the end of the one before it, as `MusicGen._generate_tokens` of audiocraft does. `on_frame` is told of each
-/// new frame, and may end it there.
+/// which goes on from the end of the one before it, as `MusicGen._generate_tokens` of audiocraft does. `condition` gives what a
+/// window that begins at a frame is to be like. `on_frame` is told of each new frame, and may end it there.
 pub(super) fn in_windows(
     model: &Model,
-    condition: &Condition,
+    condition: impl Fn(usize) -> Box<dyn Conditioning>,
     settings: &MusicgenSampling,
     seeds: &[u64],
     mut on_frame: impl FnMut(usize) -> ControlFlow<()>,
@@ -35,8 +35,9 @@ pub(super) fn in_windows(
             seeds: &own,
         };
         let mut ended = false;
+        let condition = condition(start);
         let made =
-            generate(&model.network.decoder, &model.config.decoder, Some(condition), &generation, |frame, _| {
+            generate(&model.network.decoder, &model.config.decoder, Some(&*condition), &generation, |frame, _| {
                 let flow = on_frame(start + frame);
                 ended |= flow.is_break();
                 flow

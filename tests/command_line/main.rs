@@ -9,6 +9,7 @@ mod generate;
 #[path = "../interpreter/mod.rs"]
 mod interpreter;
 mod musicgen;
+mod musicgen_melody;
 mod prepare;
 mod python;
 mod scores;

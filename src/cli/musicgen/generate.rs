@@ -6,8 +6,9 @@ use crate::cli::{Failure, Global, Outcome, Output};
 use crate::config::{Layers, write_resolved};
 use crate::encodings::captions;
 use crate::interrupt::stop_flag;
-use crate::musicgen::{self, GenerateError, Job, Model, MusicgenExperiment, Prompt, Strategy};
+use crate::musicgen::{self, GenerateError, Job, Melody, Model, MusicgenExperiment, Prompt, Strategy};
 use clap::Args;
+use nocturne_vocoder::audio::Audio;
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -27,6 +28,9 @@ pub struct Generate {
     /// A caption; repeated, one a file
     #[arg(long, value_name = "TEXT")]
     prompt: Vec<String>,
+    /// A sound file whose tune the music follows, for melody models; best without drums and bass
+    #[arg(long, value_name = "FILE")]
+    melody: Option<PathBuf>,
     /// Where the music goes
     #[arg(long, value_name = "DIR")]
     output_dir: PathBuf,
@@ -79,13 +83,16 @@ impl Generate {
         let mut experiment = layers.resolve(&MusicgenExperiment::default()).map_err(Failure::usage)?;
         experiment.sampling.validate().map_err(Failure::usage)?;
         let prompts = self.captions()?;
+        let melody = self.melody.as_deref().map(Audio::decode).transpose().map_err(Failure::usage)?;
         let device = global.open_device()?;
         let folder = musicgen::resolve(&self.model)?;
         let model = Model::open(&folder, self.text_encoder.as_deref(), &device)?;
+        let melody = melody.map(|audio| Melody::of(audio, &model)).transpose().map_err(Failure::usage)?;
         experiment.sampling.padding.get_or_insert(model.padding);
         let job = Job {
             model: &model,
             prompts: &prompts,
+            melody: melody.as_ref(),
             settings: &experiment.sampling,
             output: &self.output_dir,
             save_codes: self.save_codes,
