@@ -79,7 +79,10 @@ fn gradients_match() {
         };
         let prefix = "gradient.model.decoder.layers.0";
         taps.compare(&format!("{prefix}.self_attn.k_proj.weight"), &of(&layer.self_attn.k_proj));
-        taps.compare(&format!("{prefix}.encoder_attn.v_proj.weight"), &of(&layer.encoder_attn.v_proj));
+        taps.compare(
+            &format!("{prefix}.encoder_attn.v_proj.weight"),
+            &of(&layer.encoder_attn.as_ref().unwrap().v_proj),
+        );
         taps.compare(&format!("{prefix}.fc1.weight"), &of(&layer.fc1));
         let last = config.num_codebooks - 1;
         taps.compare(&format!("gradient.lm_heads.{last}.weight"), &of(&network.lm_heads[last]));
@@ -350,7 +353,8 @@ fn parts_that_do_not_fit_each_other_are_refused() {
     assert_eq!(refused(|config| config.audio_encoder.audio_channels = 2), "audio_encoder.audio_channels");
     assert_eq!(refused(|config| config.audio_encoder.chunk_length_s = Some(1.0)), "audio_encoder.chunk_length_s");
     assert_eq!(refused(|config| config.audio_encoder.norm_type = NormType::TimeGroupNorm), "audio_encoder.norm_type");
-    assert_eq!(refused(|config| config.model_type = "musicgen_melody".to_owned()), "model_type");
+    assert_eq!(refused(|config| config.model_type = "musicgen_style".to_owned()), "model_type");
+    assert_eq!(refused(|config| config.model_type = "musicgen_melody".to_owned()), "decoder.model_type");
 }
 
 /// As transformers counts them, the projection of the condition left out.

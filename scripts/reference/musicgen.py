@@ -283,7 +283,8 @@ def audiocraft_names(state):
         name = name.removeprefix("decoder.").replace("model.decoder.layers.", "transformer.layers.")
         name = name.replace("model.decoder.embed_tokens.", "emb.").replace("model.decoder.layer_norm.", "out_norm.")
         name = name.replace("lm_heads.", "linears.")
-        name = name.replace("enc_to_dec_proj.", "condition_provider.conditioners.description.output_proj.")
+        conditioner = "self_wav" if name.startswith("audio_") else "description"
+        name = re.sub("^(audio_)?enc_to_dec_proj", f"condition_provider.conditioners.{conditioner}.output_proj", name)
         name = name.replace("self_attn_layer_norm", "norm1").replace("encoder_attn_layer_norm", "norm_cross")
         name = name.replace("final_layer_norm", "norm2").replace("encoder_attn", "cross_attention")
         renamed[name.replace("fc1", "linear1").replace("fc2", "linear2")] = tensor

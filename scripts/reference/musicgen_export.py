@@ -2,17 +2,18 @@
 
     python scripts/reference/musicgen_export.py FOLDER
 
-FOLDER holds `model`, a MusicGen of transformers; `exported`, the same by way of audiocraft's files; `packages`, the same in
+FOLDER holds `model`, a MusicGen or a melody model of transformers; `exported`, the same by way of audiocraft's files; `packages`, the same in
 audiocraft's files. Needs torch and transformers; downloads nothing.
 """
 
+import json
 import sys
 from pathlib import Path
 
 import torch
 
 torch.version.cuda = None
-from transformers import MusicgenForConditionalGeneration
+from transformers import MusicgenForConditionalGeneration, MusicgenMelodyForConditionalGeneration
 
 from encodec import meta
 from musicgen import audiocraft_names
@@ -25,7 +26,9 @@ def near(found, expected, name):
 
 
 def open_model(folder):
-    model, info = MusicgenForConditionalGeneration.from_pretrained(folder, output_loading_info=True)
+    kinds = {"musicgen": MusicgenForConditionalGeneration, "musicgen_melody": MusicgenMelodyForConditionalGeneration}
+    kind = kinds[json.loads((folder / "config.json").read_text())["model_type"]]
+    model, info = kind.from_pretrained(folder, output_loading_info=True)
     for kind in ["missing_keys", "unexpected_keys", "mismatched_keys"]:
         assert not info[kind], f"{folder}: {kind}: {info[kind]}"
     return model.eval()
@@ -57,10 +60,13 @@ def main(folder):
     language_model = {
         name: tensor
         for name, tensor in expected.state_dict().items()
-        if name.startswith(("decoder.", "enc_to_dec_proj.")) and "embed_positions" not in name
+        if name.startswith(("decoder.", "enc_to_dec_proj.", "audio_enc_to_dec_proj.")) and "embed_positions" not in name
     }
+    language_model = audiocraft_names(language_model)
+    if expected.config.model_type == "musicgen_melody":
+        language_model["condition_provider.conditioners.self_wav.chroma.spec.window"] = torch.hann_window(2**14)
     cases = {
-        "state_dict.bin": audiocraft_names(language_model),
+        "state_dict.bin": language_model,
         "compression_state_dict.bin": meta(expected.audio_encoder.state_dict()),
     }
     for file, tensors in cases.items():
@@ -73,7 +79,7 @@ def main(folder):
             if name.endswith((".weight_v", ".weight_g", ".embed_avg", ".cluster_size", ".inited")):
                 assert state[name].shape == tensor.shape, name
                 continue
-            assert torch.equal(state[name], tensor), name
+            assert torch.allclose(state[name], tensor, rtol=0, atol=1e-7 if name.endswith(".window") else 0), name
 
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ fn decode<E>(
     frames: &Receiver<Vec<usize>>,
     mut on_samples: impl FnMut(Samples) -> Result<(), E>,
 ) -> Result<Duration, E> {
-    let (model, items) = (batch.model, batch.seeds.len());
+    let (model, items) = (batch.job.model, batch.seeds.len());
     let known = batch.beginning.first().map_or(0, Vec::len);
     let of_beginning = |frame: usize| {
         let of_item: Vec<usize> = batch.beginning.iter().map(|codes| codes[frame]).collect();

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use nocturne_models::checkpoint::{self, CheckpointError, Named};
 use nocturne_models::files::write_atomic;
-use nocturne_models::musicgen::Audiocraft;
+use nocturne_models::musicgen::{Audiocraft, MelodySize};
 use nocturne_models::network::{self, NetworkError};
 use nocturne_models::t5::T5Config;
 use serde_json::{Value, json};
@@ -36,6 +36,16 @@ pub enum ExportError {
     NoProjection {
         /// Of both.
         width: usize,
+    },
+    /// The other family counts the frames of a melody by itself.
+    #[error("melodies have {found} frames: audiocraft would have {expected}, those of {seconds} s")]
+    MelodyFrames {
+        /// In this model.
+        found: usize,
+        /// Over there.
+        expected: usize,
+        /// What the model was trained on.
+        seconds: f64,
     },
     /// Weights cannot be written.
     #[error(transparent)]
@@ -72,7 +82,9 @@ fn to_transformers(model: &Model, output: &Path) -> Result<(), ExportError> {
             place.extend(more);
         }
     };
-    merge(&mut config, json!({"architectures": ["MusicgenForConditionalGeneration"], "is_encoder_decoder": true}));
+    let melody = if model.config.melody().is_some() { "Melody" } else { "" };
+    let architecture = format!("Musicgen{melody}ForConditionalGeneration");
+    merge(&mut config, json!({"architectures": [architecture], "is_encoder_decoder": true}));
     merge(&mut config["decoder"], json!({"pad_token_id": special, "bos_token_id": special}));
     let generation = json!({
         "decoder_start_token_id": special,
@@ -98,9 +110,16 @@ fn to_audiocraft(model: &Model, output: &Path) -> Result<(), ExportError> {
     if network.enc_to_dec_proj.is_none() {
         return Err(ExportError::NoProjection { width: config.decoder.hidden_size });
     }
+    let (rate, seconds) = (config.audio_encoder.sampling_rate, model.window);
+    if let Some(MelodySize { frames: found, .. }) = config.melody() {
+        let expected = MelodySize::frames_of(rate, seconds);
+        if found != expected {
+            return Err(ExportError::MelodyFrames { found, expected, seconds });
+        }
+    }
     create(output)?;
-    let rate = config.audio_encoder.sampling_rate;
-    let described = config.decoder.to_audiocraft(published_name(&config.text_encoder), rate, model.window);
+    let classes = config.melody().map(|melody| melody.classes);
+    let described = config.decoder.to_audiocraft(published_name(&config.text_encoder), rate, seconds, classes);
     save_package(&output.join(Audiocraft::FILE), Ok(network.published_by_audiocraft()), &described)?;
     let codec = network.audio_encoder.published_by_audiocraft();
     save_package(&output.join(CODEC), codec, &config.audio_encoder.to_audiocraft())?;

@@ -56,9 +56,9 @@ pub fn generate(job: &Job, files: Files, mut on_progress: impl FnMut(f64, f64)) 
     let silence = Audio { sample_rate: codec.sampling_rate, channels };
     for (batch, indices) in wanted.chunks(settings.batch_size).enumerate() {
         let done = batch as f64 * settings.batch_size as f64 * settings.duration;
-        let condition = job.condition(indices)?;
+        let captions = job.captions(indices)?;
         let seeds: Vec<u64> = indices.iter().map(|index| job.seed(*index)).collect();
-        let batch = Batch { model, settings, condition: &condition, seeds: &seeds, beginning: &beginning };
+        let batch = Batch { job, captions: &captions, seeds: &seeds, beginning: &beginning };
         let mut music = vec![silence.clone(); indices.len()];
         let made = make(
             &batch,
@@ -136,6 +136,9 @@ impl Job<'_> {
         });
         if let Some(beginning) = self.beginning {
             line["beginning_sha256"] = json!(beginning.hash());
+        }
+        if let Some(melody) = self.melody {
+            line["melody_sha256"] = json!(melody.hash());
         }
         let of_one = names.iter().zip(self.prompts).enumerate().map(|(index, (FileNames { audio, .. }, prompt))| {
             line["file"] = json!(audio);

@@ -2,11 +2,13 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use nocturne_models::musicgen::{Condition, GenerationError, Padding};
+use nocturne_models::musicgen::{Conditioning, GenerationError, Padding};
 use nocturne_vocoder::audio::AudioError;
 use thiserror::Error;
 
-use super::{Beginning, Model, MusicgenSampling, SettingsError};
+use super::melody::Window;
+use super::model::Captions;
+use super::{Beginning, Melody, Model, MusicgenSampling, SettingsError};
 use crate::encodings::TextError;
 use crate::hash::HashError;
 use crate::npy::NpyError;
@@ -26,6 +28,8 @@ pub struct Job<'a> {
     pub model: &'a Model,
     /// What it is asked for.
     pub prompts: &'a [Prompt],
+    /// A tune that all of it follows, for models that hear one.
+    pub melody: Option<&'a Melody>,
     /// Music to go on from, where there is any: all items begin with it.
     pub beginning: Option<&'a Beginning>,
     /// How.
@@ -152,20 +156,29 @@ impl Job<'_> {
         self.beginning.map_or_else(none, |beginning| beginning.codes.clone())
     }
 
-    /// What the captions of some prompts ask for; says which were cut, and which are empty.
-    pub(super) fn condition(&self, indices: &[usize]) -> Result<Condition, GenerateError> {
+    /// The captions of some prompts; says which were cut, and which are empty.
+    pub(super) fn captions(&self, indices: &[usize]) -> Result<Captions, GenerateError> {
         let texts: Vec<&str> = indices.iter().map(|index| self.prompts[*index].text.as_str()).collect();
-        let (condition, cut) = self.model.condition(&texts, self.padding())?;
+        let (captions, cut) = self.model.captions(&texts)?;
         for (index, cut) in indices.iter().zip(cut) {
             let Prompt { id, text } = &self.prompts[*index];
             if cut {
                 tracing::warn!("the caption of {id:?} is longer than the text encoder takes, and was cut");
             }
-            if text.is_empty() && self.beginning.is_none() {
+            if text.is_empty() && self.beginning.is_none() && self.melody.is_none() {
                 tracing::warn!("the caption of {id:?} is empty: nothing guides it");
             }
         }
-        Ok(condition)
+        Ok(captions)
+    }
+
+    /// What captions ask of the window that begins at a frame, and the melody's part for it.
+    pub(super) fn condition(&self, captions: &Captions, start: usize) -> Box<dyn Conditioning> {
+        let (model, settings) = (self.model, self.settings);
+        let start = start as f64 / model.config.audio_encoder.frame_rate() as f64;
+        let in_windows = settings.duration > model.window;
+        let window = if in_windows { Window::Periodic { start, seconds: model.window } } else { Window::Whole };
+        model.condition(captions, self.melody, window, self.padding())
     }
 
     /// Of a prompt.

@@ -1,4 +1,4 @@
-//! MusicGen as a job: captions in, music out.
+//! MusicGen as a job: captions in, for some models with a tune, music out.
 
 mod beginning;
 mod beside;
@@ -8,6 +8,7 @@ mod generate;
 mod job;
 mod level;
 mod manifest;
+mod melody;
 mod model;
 mod parts;
 mod precision;
@@ -22,6 +23,7 @@ pub use export::{ExportError, Format, export};
 pub use generate::{Files, generate};
 pub use job::{GenerateError, Generated, Job, Prompt};
 pub use level::Strategy;
+pub use melody::{Melody, MelodyError};
 pub use model::{Model, OpenError};
 pub use parts::resolve;
 pub use precision::Precision;

@@ -2,13 +2,14 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use nocturne_models::encodec;
-use nocturne_models::musicgen::{Audiocraft, Condition, Musicgen, MusicgenConfig, Padding};
+use nocturne_models::musicgen::{Audiocraft, Conditioning, Musicgen, MusicgenConfig, NO_MELODY, Padding};
 use nocturne_models::network::{self, NetworkError};
 use nocturne_models::ops::Narrow;
 use nocturne_models::t5::T5Config;
 use thiserror::Error;
 
 use super::Precision;
+use super::melody::{Melody, Window};
 use super::parts::{self, audiocraft, codec, is_training, text_folder};
 use super::settings::WINDOW;
 use super::training::{self, TrainingError};
@@ -40,6 +41,12 @@ pub enum OpenError {
         /// The model.
         folder: PathBuf,
     },
+}
+
+/// Captions as the text encoder has them, and where each ends; 0 for an absent one.
+pub(super) struct Captions {
+    encodings: Tensor<3>,
+    lengths: Vec<usize>,
 }
 
 /// A MusicGen with its tokenizer.
@@ -125,8 +132,8 @@ impl Model {
         ((seconds * self.config.audio_encoder.frame_rate() as f64).round() as usize).max(1)
     }
 
-    /// What captions ask for, and which of them were cut. An empty caption asks for nothing, as in audiocraft.
-    pub(super) fn condition(&self, texts: &[&str], padding: Padding) -> Result<(Condition, Vec<bool>), TextError> {
+    /// The encodings of captions, and which of them were cut. An empty caption asks for nothing, as in audiocraft.
+    pub(super) fn captions(&self, texts: &[&str]) -> Result<(Captions, Vec<bool>), TextError> {
         let mut encodings = Vec::with_capacity(texts.len());
         let mut cut = Vec::with_capacity(texts.len());
         for text in texts {
@@ -148,7 +155,24 @@ impl Model {
             },
         );
         let encodings = Tensor::from_data(TensorData::new(values, [texts.len(), longest, width]), &self.device);
-        Ok((self.network.condition(encodings, &lengths.collect::<Vec<_>>(), padding), cut))
+        Ok((Captions { encodings, lengths: lengths.collect() }, cut))
+    }
+
+    /// What a window of a piece is to be like: as the captions say, and, where the model hears melodies, as that part of the melody
+    /// goes.
+    pub(super) fn condition(
+        &self,
+        Captions { encodings, lengths }: &Captions,
+        melody: Option<&Melody>,
+        window: Window,
+        padding: Padding,
+    ) -> Box<dyn Conditioning> {
+        let Some(size) = self.config.melody() else {
+            return Box::new(self.network.condition(encodings.clone(), lengths, padding));
+        };
+        let classes = melody.map_or_else(|| vec![NO_MELODY; size.frames], |melody| melody.classes(size.frames, window));
+        let melodies = vec![classes; lengths.len()];
+        Box::new(self.network.prefix(&melodies, encodings.clone(), lengths, padding))
     }
 
     /// Frames, each of all items in turn `[item · codebook]`, as `[item, codebook, frame]`.

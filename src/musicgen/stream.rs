@@ -111,9 +111,9 @@ pub fn stream(job: &Job, target: &Target, mut on_progress: impl FnMut(f64, f64))
         .map_err(|source| target.fault(source))?;
 
     let started = Instant::now();
-    let condition = job.condition(&[0])?;
+    let captions = job.captions(&[0])?;
     let (seeds, beginning) = ([job.seed(0)], job.beginning());
-    let batch = Batch { model, settings, condition: &condition, seeds: &seeds, beginning: &beginning };
+    let batch = Batch { job, captions: &captions, seeds: &seeds, beginning: &beginning };
     let mut generated = Generated { made: 1, ..Generated::default() };
     let (first_audio, count) = (&mut generated.first_audio, &mut generated.frames);
     let made = make(

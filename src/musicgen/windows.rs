@@ -1,15 +1,15 @@
 use std::ops::ControlFlow;
 
-use nocturne_models::musicgen::{Condition, Generation, GenerationError, generate};
+use nocturne_models::musicgen::{Generation, GenerationError, generate};
 
-use super::{Model, MusicgenSampling};
+use super::Job;
+use super::model::Captions;
 
 /// What is made together.
 #[derive(Clone, Copy)]
 pub(super) struct Batch<'a> {
-    pub model: &'a Model,
-    pub settings: &'a MusicgenSampling,
-    pub condition: &'a Condition,
+    pub job: &'a Job<'a>,
+    pub captions: &'a Captions,
     /// One for each item.
     pub seeds: &'a [u64],
     /// What every item begins with, `[codebook][frame]`: less than a window, and less than what is wanted.
@@ -23,7 +23,8 @@ pub(super) fn in_windows(
     batch: &Batch,
     mut on_frame: impl FnMut(usize, Vec<usize>) -> ControlFlow<()>,
 ) -> Result<Vec<Vec<Vec<usize>>>, GenerationError> {
-    let Batch { model, settings, condition, seeds, beginning } = *batch;
+    let Batch { job, captions, seeds, beginning } = *batch;
+    let Job { model, settings, .. } = *job;
     let (wanted, window) = (model.frames(settings.duration), model.frames(model.window));
     let stride = model.frames(settings.extend_stride).min(window.saturating_sub(1)).max(1);
     let mut all = vec![beginning.to_vec(); seeds.len()];
@@ -42,8 +43,9 @@ pub(super) fn in_windows(
             seeds: &own,
         };
         let mut ended = false;
-        let (decoder, config) = (&model.network.decoder, &model.config.decoder);
-        let made = generate(decoder, config, Some(condition), &generation, |frame, codes| {
+        let (decoder, config, condition) =
+            (&model.network.decoder, &model.config.decoder, job.condition(captions, start));
+        let made = generate(decoder, config, Some(&*condition), &generation, |frame, codes| {
             let of_all = codes.iter().flatten().map(|codes| codes[frame]).collect();
             let flow = on_frame(start + frame, of_all);
             ended |= flow.is_break();

@@ -6,5 +6,6 @@
 pub mod adversaries;
 pub mod audio;
 pub mod bigvgan;
+pub mod chroma;
 pub mod griffin_lim;
 pub mod mel;

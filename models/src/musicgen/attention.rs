@@ -55,18 +55,19 @@ impl Attention {
         self.out_proj.forward(attention(query, key, value, self.heads, options))
     }
 
-    /// The same where `past` has the keys and values of earlier positions, and receives those of the new ones.
+    /// The same where `past` has the keys and values of earlier positions, and receives those of the new ones. `filling` is
+    /// added to the scores of all positions.
     ///
     /// # Shapes
     ///
-    /// `[batch, new position, width]` → the same
-    pub(super) fn to_past(&self, input: Tensor<3>, past: &mut Past) -> Tensor<3> {
+    /// `[batch, new position, width]`, `[1, batch · head, new position, position]` → `[batch, new position, width]`
+    pub(super) fn to_past(&self, input: Tensor<3>, past: &mut Past, filling: Option<&Tensor<4>>) -> Tensor<3> {
         let shape @ [batch, count, width] = input.dims();
         let query = self.q_proj.forward(input.clone());
         let [key, value] = self.keys_and_values(input);
         let side_by_side = |tensor: Tensor<3>| tensor.swap_dims(0, 1).reshape([1, count, batch * width]);
         let [key, value] = past.extend(side_by_side(key), side_by_side(value));
-        let options = AttentionOptions { causal: true, ..AttentionOptions::default() };
+        let options = AttentionOptions { causal: true, bias: filling.cloned(), ..AttentionOptions::default() };
         let attended = attention(side_by_side(query), key, value, batch * self.heads, options);
         let attended = attended.reshape([count, batch, width]).swap_dims(0, 1).reshape(shape);
         self.out_proj.forward(attended)

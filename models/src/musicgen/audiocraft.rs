@@ -1,6 +1,7 @@
 //! The configuration of audiocraft's language models, in which every part has a section of its own.
 
-use super::{DelayPattern, MusicgenDecoderConfig};
+use super::config::{MELODY_DECODER, MUSICGEN_DECODER};
+use super::{DelayPattern, MelodySize, MusicgenDecoderConfig, chroma_stem};
 use crate::checkpoint::OmegaConf;
 use crate::network::{ConfigError, check};
 
@@ -14,6 +15,8 @@ pub(super) struct Description {
     pub sample_rate: u32,
     /// Seconds that it was trained on.
     pub segment_duration: f64,
+    /// What it hears of melodies, where it does.
+    pub melody: Option<MelodySize>,
 }
 
 /// What every published model has, and this crate computes; audiocraft takes something else where it is absent.
@@ -82,11 +85,15 @@ pub(super) fn read(of: &OmegaConf) -> Result<Description, ConfigError> {
     if let Some(other) = of.names("transformer_lm").into_iter().find(|name| !settings.contains(name)) {
         check("transformer_lm", false, other, "no setting but those of published models")?;
     }
-    conditions(of)?;
-
     let width: usize = of.number("transformer_lm.dim")?;
     let stereo = of.get("interleave_stereo_codebooks.use").is_some() && of.flag("interleave_stereo_codebooks.use")?;
+    let segment_duration: f64 = of.number("dataset.segment_duration")?;
+    let usable = (1.0..=3600.0).contains(&segment_duration);
+    check("dataset.segment_duration", usable, segment_duration, "1 to 3600 s")?;
+    let melody = chroma_stem::read(of, segment_duration)?;
+    conditions(of, melody.is_some())?;
     let decoder = MusicgenDecoderConfig {
+        model_type: melody.map_or(MUSICGEN_DECODER, |_| MELODY_DECODER).to_owned(),
         vocab_size: of.number("transformer_lm.card")?,
         num_hidden_layers: of.number("transformer_lm.num_layers")?,
         ffn_dim: (of.number::<f64>("transformer_lm.hidden_scale")? * width as f64) as usize,
@@ -104,39 +111,52 @@ pub(super) fn read(of: &OmegaConf) -> Result<Description, ConfigError> {
     let pattern = DelayPattern::new(decoder.num_codebooks.min(1 << 10), decoder.audio_channels);
     let expected = format!("{:?}", pattern.delays());
     check("codebooks_pattern.delay.delays", delays == pattern.delays(), format_args!("{delays:?}"), expected)?;
-    let segment_duration: f64 = of.number("dataset.segment_duration")?;
-    let usable = (1.0..=3600.0).contains(&segment_duration);
-    check("dataset.segment_duration", usable, segment_duration, "1 to 3600 s")?;
     let text_encoder = of.get("conditioners.description.t5.name").unwrap_or_default();
     check("conditioners.description.t5.name", !text_encoder.is_empty(), "nothing", "the name of a T5")?;
     let (text_encoder, sample_rate) = (text_encoder.to_owned(), of.number("sample_rate")?);
-    Ok(Description { decoder, text_encoder, sample_rate, segment_duration })
+    Ok(Description { decoder, text_encoder, sample_rate, segment_duration, melody })
 }
 
-/// Refuses all conditions but a caption that is attended to.
-fn conditions(of: &OmegaConf) -> Result<(), ConfigError> {
-    let others = of.names("conditioners").into_iter().find(|name| !["description", "args"].contains(name));
-    if let Some(other) = others {
+/// Refuses all conditions but a caption that is attended to, or a melody and a caption before the codes.
+fn conditions(of: &OmegaConf, melody: bool) -> Result<(), ConfigError> {
+    let known = |name: &&str| ["description", "args"].contains(name) || melody && *name == "self_wav";
+    if let Some(other) = of.names("conditioners").into_iter().find(|name| !known(name)) {
         let model = of.get(&format!("conditioners.{other}.model")).unwrap_or("of an unknown kind");
-        let expected = "description alone: models of melody, style or other conditions are not read yet";
+        let expected =
+            "description, or with it self_wav (chroma_stem): models of style or other conditions are not read yet";
         check("conditioners", false, format_args!("{other} ({model})"), expected)?;
     }
-    for (field, expected) in [
-        ("fuser.cross", &["description"][..]),
-        ("fuser.prepend", &[]),
-        ("fuser.sum", &[]),
-        ("fuser.input_interpolate", &[]),
-    ] {
+    let (cross, prepend) = fused(melody);
+    for (field, expected) in
+        [("fuser.cross", cross), ("fuser.prepend", prepend), ("fuser.sum", &[]), ("fuser.input_interpolate", &[])]
+    {
         let found = of.list(field);
         check(field, found == expected, format_args!("{found:?}"), format!("{expected:?}"))?;
     }
     Ok(())
 }
 
+/// Which conditions layers attend to, and which go before the codes.
+fn fused(melody: bool) -> (&'static [&'static str], &'static [&'static str]) {
+    if melody { (&[], &["self_wav", "description"]) } else { (&["description"], &[]) }
+}
+
 impl MusicgenDecoderConfig {
-    /// The same in audiocraft's form: what its builder of language models reads, for captions of the T5 of this name.
-    pub fn to_audiocraft(&self, text_encoder: &str, sample_rate: u32, segment_duration: f64) -> String {
+    /// The same in audiocraft's form: what its builder of language models reads, for captions of the T5 of this name, and for
+    /// melodies of so many pitch classes where it hears them.
+    pub fn to_audiocraft(
+        &self,
+        text_encoder: &str,
+        sample_rate: u32,
+        segment_duration: f64,
+        melody: Option<usize>,
+    ) -> String {
         let entries = |list: &[usize]| list.iter().map(|entry| format!("    - {entry}\n")).collect::<Vec<_>>().concat();
+        let (cross, prepend) = fused(melody.is_some());
+        let names = |list: &[&str]| match list {
+            [] => " []".to_owned(),
+            names => names.iter().map(|name| format!("\n  - {name}")).collect::<Vec<_>>().concat(),
+        };
         // The width times it is the inner width, rounded down.
         let scale = self.ffn_dim as f64 / self.hidden_size as f64;
         let exact = (scale * self.hidden_size as f64) as usize == self.ffn_dim;
@@ -201,12 +221,11 @@ fuser:
   cross_attention_pos_emb: false
   cross_attention_pos_emb_scale: 1
   sum: []
-  prepend: []
-  cross:
-  - description
+  prepend:{prepend}
+  cross:{cross}
   input_interpolate: []
 conditioners:
-  description:
+{melody}  description:
     model: t5
     t5:
       name: {text_encoder}
@@ -222,6 +241,9 @@ conditioners:
             layers = self.num_hidden_layers,
             books = self.num_codebooks,
             tokens = self.vocab_size,
+            prepend = names(prepend),
+            cross = names(cross),
+            melody = melody.map_or_else(String::new, chroma_stem::section),
         )
     }
 }
@@ -258,7 +280,8 @@ mod tests {
             ..MusicgenDecoderConfig::default()
         };
         let text_encoder = "t5-base".to_owned();
-        assert_eq!(found, Description { decoder, text_encoder, sample_rate: 8000, segment_duration: 30.0 });
+        let expected = Description { decoder, text_encoder, sample_rate: 8000, segment_duration: 30.0, melody: None };
+        assert_eq!(found, expected);
     }
 
     #[test]
@@ -287,9 +310,11 @@ mod tests {
                     ffn_dim,
                     ..MusicgenDecoderConfig::default()
                 };
-                let found = read(&OmegaConf::parse(&decoder.to_audiocraft("t5-large", 16_000, 12.5))).unwrap();
-                let text_encoder = "t5-large".to_owned();
-                assert_eq!(found, Description { decoder, text_encoder, sample_rate: 16_000, segment_duration: 12.5 });
+                let written = decoder.to_audiocraft("t5-large", 16_000, 12.5, None);
+                let found = read(&OmegaConf::parse(&written)).unwrap();
+                let (text_encoder, melody) = ("t5-large".to_owned(), None);
+                let (sample_rate, segment_duration) = (16_000, 12.5);
+                assert_eq!(found, Description { decoder, text_encoder, sample_rate, segment_duration, melody });
             }
         }
     }
@@ -343,8 +368,8 @@ mod tests {
 
     #[test]
     fn models_with_other_conditions_are_refused_by_name() {
-        let melody = "conditioners:\n  self_wav:\n    model: chroma_stem\n    chroma_stem:\n      n_chroma: 12\n";
-        let error = changed("conditioners:\n", melody).unwrap_err();
-        assert_eq!((error.field, &*error.found), ("conditioners", "self_wav (chroma_stem)"));
+        let style = "conditioners:\n  self_wav:\n    model: style\n    style:\n      ds_factor: 15\n";
+        let error = changed("conditioners:\n", style).unwrap_err();
+        assert_eq!((error.field, &*error.found), ("conditioners", "self_wav (style)"));
     }
 }

@@ -7,7 +7,8 @@ use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 
 use super::audiocraft::{self, Description};
-use super::conditional::musicgen;
+use super::chroma_stem::{self, WINDOW};
+use super::conditional::{MELODY, MUSICGEN};
 use super::{Musicgen, MusicgenConfig, MusicgenForCausalLm};
 use crate::checkpoint::{self, Checkpoint, CheckpointError, Named, OmegaConf, text};
 use crate::encodec::{Encodec, EncodecConfig};
@@ -30,6 +31,7 @@ pub struct Audiocraft {
 struct LanguageModel {
     decoder: MusicgenForCausalLm,
     enc_to_dec_proj: Linear,
+    audio_enc_to_dec_proj: Option<Linear>,
 }
 
 impl Audiocraft {
@@ -91,8 +93,15 @@ impl Audiocraft {
         (audio_encoder, audio): (EncodecConfig, Encodec),
         device: &Device,
     ) -> Result<(MusicgenConfig, Musicgen), NetworkError> {
-        let Self { file, weights, description: Description { decoder, sample_rate, .. }, narrow } = self;
-        let config = MusicgenConfig { model_type: musicgen(), text_encoder, audio_encoder, decoder };
+        let Self { file, weights, description: Description { decoder, sample_rate, melody, .. }, narrow } = self;
+        let config = MusicgenConfig {
+            model_type: melody.map_or(MUSICGEN, |_| MELODY).to_owned(),
+            text_encoder,
+            audio_encoder,
+            decoder,
+            num_chroma: melody.map(|melody| melody.classes),
+            chroma_length: melody.map(|melody| melody.frames),
+        };
         let (found, rate) = (config.audio_encoder.sampling_rate, sample_rate);
         let (text_width, width) = (config.text_encoder.d_model, config.decoder.hidden_size);
         let expected = format!("{found}, as the compression model has");
@@ -107,11 +116,15 @@ impl Audiocraft {
         let empty = LanguageModel {
             decoder: config.decoder.build(device).narrowed(narrow),
             enc_to_dec_proj: LinearConfig::new(text_width, width).init(device),
+            audio_enc_to_dec_proj: melody.map(|melody| LinearConfig::new(melody.classes, width).init(device)),
         };
-        let weights = weights.rename(|name| Some(current_name(name)))?.split("in_proj", &PARTS)?;
-        let LanguageModel { decoder, enc_to_dec_proj } = checkpoint::load(empty, &weights)?;
+        let known = |name: &str| (name != WINDOW).then(|| current_name(name));
+        let weights = weights.rename(known)?.split("in_proj", &PARTS)?;
+        let LanguageModel { decoder, enc_to_dec_proj, audio_enc_to_dec_proj } = checkpoint::load(empty, &weights)?;
         let enc_to_dec_proj = Some(enc_to_dec_proj);
-        Ok((config, Musicgen { text_encoder: text, audio_encoder: audio, decoder, enc_to_dec_proj }))
+        let network =
+            Musicgen { text_encoder: text, audio_encoder: audio, decoder, enc_to_dec_proj, audio_enc_to_dec_proj };
+        Ok((config, network))
     }
 }
 
@@ -119,8 +132,9 @@ impl Audiocraft {
 const PARTS: [&str; 3] = ["q_proj", "k_proj", "v_proj"];
 
 /// audiocraft's names and ours, of what stands once.
-const NAMES: [(&str, &str); 4] = [
+const NAMES: [(&str, &str); 5] = [
     ("condition_provider.conditioners.description.output_proj.", "enc_to_dec_proj."),
+    ("condition_provider.conditioners.self_wav.output_proj.", "audio_enc_to_dec_proj."),
     ("emb.", "decoder.model.decoder.embed_tokens."),
     ("linears.", "decoder.lm_heads."),
     ("out_norm.", "decoder.model.decoder.layer_norm."),
@@ -199,12 +213,15 @@ impl Musicgen {
             let values = Tensor::cat(parts.into_iter().map(|part| part.values).collect(), 0);
             tensors.push(Named { name: name.replace(&first, whole), shape, values });
         }
-        tensors.into_iter().map(|tensor| Named { name: audiocrafts_name(&tensor.name), ..tensor }).collect()
+        let window = self.audio_enc_to_dec_proj.as_ref().map(|_| chroma_stem::window());
+        let renamed = tensors.into_iter().map(|tensor| Named { name: audiocrafts_name(&tensor.name), ..tensor });
+        renamed.chain(window).collect()
     }
 
     fn of_language_model(&self) -> Vec<Named> {
         let mut tensors = Named::all(self);
-        tensors.retain(|tensor| ["decoder.", "enc_to_dec_proj."].iter().any(|part| tensor.name.starts_with(part)));
+        let parts = ["decoder.", "enc_to_dec_proj.", "audio_enc_to_dec_proj."];
+        tensors.retain(|tensor| parts.iter().any(|part| tensor.name.starts_with(part)));
         tensors
     }
 }
@@ -220,6 +237,7 @@ mod tests {
             ("linears.0.weight", "decoder.lm_heads.0.weight"),
             ("out_norm.bias", "decoder.model.decoder.layer_norm.bias"),
             ("condition_provider.conditioners.description.output_proj.bias", "enc_to_dec_proj.bias"),
+            ("condition_provider.conditioners.self_wav.output_proj.weight", "audio_enc_to_dec_proj.weight"),
             ("transformer.layers.11.norm_cross.bias", "decoder.model.decoder.layers.11.encoder_attn_layer_norm.bias"),
             ("transformer.layers.0.linear2.weight", "decoder.model.decoder.layers.0.fc2.weight"),
             (

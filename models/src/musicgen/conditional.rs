@@ -3,6 +3,7 @@ use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
+use super::config::{MELODY_DECODER, MUSICGEN_DECODER};
 use super::decoding::together;
 use super::{Condition, Decoding, MusicgenDecoderConfig, MusicgenForCausalLm};
 use crate::checkpoint::{self, Checkpoint, CheckpointError};
@@ -11,10 +12,10 @@ use crate::network::{ConfigError, NetworkConfig, check, one_of};
 use crate::ops::{Narrow, linear};
 use crate::t5::{T5Config, T5Encoder};
 
-/// `config.json` of a MusicGen folder: the configurations of its three networks.
+/// `config.json` of a MusicGen folder: the configurations of its three networks, and of what hears melodies.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MusicgenConfig {
-    /// Always `musicgen`.
+    /// `musicgen`, or `musicgen_melody`.
     #[serde(default = "musicgen")]
     pub model_type: String,
     /// Of captions.
@@ -23,13 +24,41 @@ pub struct MusicgenConfig {
     pub audio_encoder: EncodecConfig,
     /// The language model.
     pub decoder: MusicgenDecoderConfig,
+    /// Pitch classes of a melody, where one is heard: 12 unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub num_chroma: Option<usize>,
+    /// Frames of a melody as it goes before the codes: 235 unless given, thirty seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chroma_length: Option<usize>,
 }
 
-pub(super) fn musicgen() -> String {
-    "musicgen".to_owned()
+/// What a model hears of a melody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MelodySize {
+    /// How many pitch classes.
+    pub classes: usize,
+    /// How many frames.
+    pub frames: usize,
 }
 
-/// The whole of MusicGen: `MusicgenForConditionalGeneration` of transformers, key for key.
+/// Which model it is.
+pub(super) const MUSICGEN: &str = "musicgen";
+pub(super) const MELODY: &str = "musicgen_melody";
+
+fn musicgen() -> String {
+    MUSICGEN.to_owned()
+}
+
+impl MusicgenConfig {
+    /// What it hears of melodies, where it does.
+    pub fn melody(&self) -> Option<MelodySize> {
+        let size = MelodySize { classes: self.num_chroma.unwrap_or(12), frames: self.chroma_length.unwrap_or(235) };
+        (self.model_type == MELODY).then_some(size)
+    }
+}
+
+/// The whole of MusicGen: `MusicgenForConditionalGeneration` or `MusicgenMelodyForConditionalGeneration` of transformers, key for
+/// key.
 #[derive(Module, Debug)]
 pub struct Musicgen {
     /// Encodes captions.
@@ -40,13 +69,16 @@ pub struct Musicgen {
     pub decoder: MusicgenForCausalLm,
     /// From the captions' width to the language model's, where they differ.
     pub enc_to_dec_proj: Option<Linear>,
+    /// From pitch classes to the language model's width, where it hears a melody.
+    pub audio_enc_to_dec_proj: Option<Linear>,
 }
 
 /// What becomes of tokens that only fill a batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Padding {
-    /// They are hidden, as in transformers: an item is the same alone and in company.
+    /// They are hidden, as in transformers: an item is the same alone and in company. Of captions that go before the codes
+    /// transformers hides none; here they are hidden as well.
     #[default]
     Hidden,
     /// They are attended to as zeros, as in audiocraft: an item depends on the longest caption of its batch.
@@ -66,22 +98,27 @@ impl Musicgen {
     ///
     /// encodings `[batch, token, caption width]`, lengths `[batch]`
     pub fn condition(&self, encodings: Tensor<3>, lengths: &[usize], padding: Padding) -> Condition {
-        let [batch, tokens, _] = encodings.dims();
+        let [_, tokens, _] = encodings.dims();
         let device = encodings.device();
+        let states = self.caption(encodings, lengths);
+        let filled = lengths.iter().any(|length| *length < tokens);
+        let hidden = || by_token(lengths, tokens, [0.0, f32::NEG_INFINITY], &device);
+        Condition { states, hidden: (filled && padding == Padding::Hidden).then(hidden) }
+    }
+
+    /// Encodings at the language model's width, zeros for the tokens that are none.
+    ///
+    /// # Shapes
+    ///
+    /// `[batch, token, caption width]`, lengths `[batch]` → `[batch, token, width]`
+    pub(super) fn caption(&self, encodings: Tensor<3>, lengths: &[usize]) -> Tensor<3> {
+        let ([_, tokens, _], device) = (encodings.dims(), encodings.device());
         let states = match &self.enc_to_dec_proj {
             Some(layer) => linear(layer, encodings),
             None => encodings,
         };
-        let of_tokens = |inside: f32, outside: f32| {
-            let values = lengths.iter().flat_map(|length| (0..tokens).map(move |token| token < *length));
-            let values: Vec<f32> = values.map(|within| if within { inside } else { outside }).collect();
-            Tensor::<2>::from_data(TensorData::new(values, [batch, tokens]), &device)
-        };
         // Behind the projection, whose bias is no part of an absent token.
-        let states = states * of_tokens(1.0, 0.0).unsqueeze_dim::<3>(2);
-        let filled = lengths.iter().any(|length| *length < tokens);
-        let hidden = (filled && padding == Padding::Hidden).then(|| of_tokens(0.0, f32::NEG_INFINITY));
-        Condition { states, hidden }
+        states * by_token(lengths, tokens, [1.0, 0.0], &device).unsqueeze_dim::<3>(2)
     }
 
     /// The music of codes.
@@ -105,6 +142,17 @@ impl Musicgen {
     }
 }
 
+/// A value for the tokens of each item, and one for those behind them.
+///
+/// # Shapes
+///
+/// `[batch, token]`
+fn by_token(lengths: &[usize], tokens: usize, [inside, outside]: [f32; 2], device: &Device) -> Tensor<2> {
+    let values = lengths.iter().flat_map(|length| (0..tokens).map(move |token| token < *length));
+    let values: Vec<f32> = values.map(|within| if within { inside } else { outside }).collect();
+    Tensor::from_data(TensorData::new(values, [lengths.len(), tokens]), device)
+}
+
 /// The parts by the names that their keys begin with.
 const TEXT: &str = "text_encoder.";
 const AUDIO: &str = "audio_encoder.";
@@ -118,7 +166,7 @@ impl NetworkConfig for MusicgenConfig {
     const WEIGHTS: &'static str = "model.safetensors";
 
     fn validate(&self) -> Result<(), ConfigError> {
-        one_of("model_type", &self.model_type, &["musicgen"])?;
+        one_of("model_type", &self.model_type, &[MUSICGEN, MELODY])?;
         self.text_encoder.validate()?;
         self.audio_encoder.validate()?;
         self.decoder.validate()?;
@@ -136,7 +184,15 @@ impl NetworkConfig for MusicgenConfig {
         let (found, books) = (self.decoder.num_codebooks, codec.num_quantizers() * self.decoder.audio_channels);
         check("decoder.num_codebooks", found == books, found, format!("{books}, as audio_encoder has"))?;
         let (found, size) = (self.decoder.vocab_size, codec.codebook_size);
-        check("decoder.vocab_size", found == size, found, format!("{size}, as audio_encoder.codebook_size"))
+        check("decoder.vocab_size", found == size, found, format!("{size}, as audio_encoder.codebook_size"))?;
+        let kind = if self.model_type == MELODY { MELODY_DECODER } else { MUSICGEN_DECODER };
+        one_of("decoder.model_type", &self.decoder.model_type, &[kind])?;
+        let Some(MelodySize { classes, frames }) = self.melody() else { return Ok(()) };
+        // Far above any melody, so that no product of sizes overflows.
+        check("num_chroma", (1..=1024).contains(&classes), classes, "1 to 1024")?;
+        check("chroma_length", (1..=65_536).contains(&frames), frames, "1 to 65536")?;
+        // transformers has no projection there, audiocraft always has one.
+        check("num_chroma", classes != self.decoder.hidden_size, classes, "another number than decoder.hidden_size")
     }
 
     fn build(&self, device: &Device) -> Musicgen {
@@ -146,6 +202,7 @@ impl NetworkConfig for MusicgenConfig {
             audio_encoder: self.audio_encoder.build(device),
             decoder: self.decoder.build(device),
             enc_to_dec_proj: (text != width).then(|| LinearConfig::new(text, width).init(device)),
+            audio_enc_to_dec_proj: self.melody().map(|melody| LinearConfig::new(melody.classes, width).init(device)),
         }
     }
 

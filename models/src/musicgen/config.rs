@@ -4,12 +4,17 @@ use serde::{Deserialize, Serialize};
 use super::{DelayPattern, MusicgenForCausalLm};
 use crate::network::{ConfigError, NetworkConfig, check, one_of};
 
+/// Which decoder it is.
+pub(super) const MUSICGEN_DECODER: &str = "musicgen_decoder";
+pub(super) const MELODY_DECODER: &str = "musicgen_melody_decoder";
+
 /// `config.json` of a MusicGen decoder: the fields of transformers' `MusicgenDecoderConfig` that say what it computes, with
 /// its names and defaults. Fields that it does not know are ignored.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct MusicgenDecoderConfig {
-    /// Always `musicgen_decoder`.
+    /// `musicgen_decoder`, or `musicgen_melody_decoder`: the condition goes before the codes, and no layer attends to it beside
+    /// them.
     pub model_type: String,
     /// Tokens of a codebook. The one after them is special: it stands where there is no token.
     pub vocab_size: usize,
@@ -35,7 +40,7 @@ impl Default for MusicgenDecoderConfig {
     /// That of `facebook/musicgen-small`.
     fn default() -> Self {
         Self {
-            model_type: "musicgen_decoder".to_owned(),
+            model_type: MUSICGEN_DECODER.to_owned(),
             vocab_size: 2048,
             num_hidden_layers: 24,
             ffn_dim: 4096,
@@ -55,6 +60,11 @@ impl MusicgenDecoderConfig {
         self.vocab_size
     }
 
+    /// Whether layers attend to the condition beside the codes.
+    pub fn has_cross_attention(&self) -> bool {
+        self.model_type == MUSICGEN_DECODER
+    }
+
     /// How far each codebook lags behind the first.
     pub fn delay_pattern(&self) -> DelayPattern {
         DelayPattern::new(self.num_codebooks, self.audio_channels)
@@ -70,7 +80,7 @@ impl NetworkConfig for MusicgenDecoderConfig {
         // Bounds far above any network, so that no product of sizes overflows.
         const MOST: usize = 1 << 20;
         const MOST_LAYERS: usize = 1 << 10;
-        one_of("model_type", &self.model_type, &["musicgen_decoder"])?;
+        one_of("model_type", &self.model_type, &[MUSICGEN_DECODER, MELODY_DECODER])?;
         one_of("activation_function", &self.activation_function, &["gelu"])?;
         check("scale_embedding", !self.scale_embedding, self.scale_embedding, "false")?;
         for (field, size, most) in [

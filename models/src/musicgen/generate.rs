@@ -5,7 +5,21 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use super::{DelayPattern, Memory, MusicgenDecoderConfig, MusicgenForCausalLm, Sampling, guided};
 use crate::random::Random;
 
-/// What the music is to be like.
+/// What the music is to be like, in a form that a network is told in.
+pub trait Conditioning {
+    /// How many items it is of.
+    fn items(&self) -> usize;
+
+    /// What decoding begins with, with room for so many steps, and what is added to the scores of a condition's tokens. With
+    /// guidance the items are there twice, the second time without the condition.
+    ///
+    /// # Shapes
+    ///
+    /// `[item or twice so many, token]`
+    fn begin(&self, network: &MusicgenForCausalLm, steps: usize, guided: bool) -> (Memory, Option<Tensor<2>>);
+}
+
+/// What every layer attends to beside the codes: a caption.
 #[derive(Clone, Debug)]
 pub struct Condition {
     /// Encodings at the model's width, `[batch, token, width]`, zeros for tokens that only fill the batch.
@@ -13,6 +27,23 @@ pub struct Condition {
     /// What is added to the scores of tokens, `[batch, token]`: −∞ hides one. transformers hides those that only fill the
     /// batch, so that an item is the same alone and in company; audiocraft hides none.
     pub hidden: Option<Tensor<2>>,
+}
+
+impl Conditioning for Condition {
+    fn items(&self) -> usize {
+        self.states.dims()[0]
+    }
+
+    fn begin(&self, network: &MusicgenForCausalLm, steps: usize, guided: bool) -> (Memory, Option<Tensor<2>>) {
+        let Self { states, hidden } = self.clone();
+        if !guided {
+            return (network.memory(self.items(), steps, Some(&states)), hidden);
+        }
+        // Zeros as keys and values add nothing, hidden or not: they are the absent condition.
+        let states = Tensor::cat(vec![states.clone(), states.zeros_like()], 0);
+        let hidden = hidden.map(|hidden| Tensor::cat(vec![hidden.clone(), hidden.zeros_like()], 0));
+        (network.memory(2 * self.items(), steps, Some(&states)), hidden)
+    }
 }
 
 /// What is generated, and how.
@@ -94,7 +125,7 @@ pub enum GenerationError {
 pub fn generate(
     network: &MusicgenForCausalLm,
     config: &MusicgenDecoderConfig,
-    condition: Option<&Condition>,
+    condition: Option<&dyn Conditioning>,
     generation: &Generation,
     mut on_frame: impl FnMut(usize, &[Vec<Vec<usize>>]) -> ControlFlow<()>,
 ) -> Result<Vec<Vec<Vec<usize>>>, GenerationError> {
@@ -139,10 +170,10 @@ pub fn generate(
 fn check(
     generation: &Generation,
     config: &MusicgenDecoderConfig,
-    condition: Option<&Condition>,
+    condition: Option<&dyn Conditioning>,
 ) -> Result<usize, GenerationError> {
     let (items, frames) = (generation.seeds.len(), generation.frames);
-    let conditions = condition.map_or(items, |condition| condition.states.dims()[0]);
+    let conditions = condition.map_or(items, Conditioning::items);
     for (what, found) in [("prompts", generation.prompts.len()), ("conditions", conditions)] {
         if found != items {
             return Err(GenerationError::Items { what, found, items });
@@ -174,23 +205,18 @@ struct Decoding<'a> {
 impl<'a> Decoding<'a> {
     fn new(
         network: &'a MusicgenForCausalLm,
-        condition: Option<&Condition>,
+        condition: Option<&dyn Conditioning>,
         guidance_scale: f32,
         items: usize,
         steps: usize,
     ) -> Self {
         let device = network.model.decoder.layer_norm.gamma.val().device();
         let scale = condition.and(Some(guidance_scale)).filter(|scale| (scale - 1.0).abs() > 0.0);
-        // Zeros as keys and values add nothing, hidden or not: they are the absent condition.
-        let twice = |states: Tensor<3>| Tensor::cat(vec![states.clone(), states.zeros_like()], 0);
-        let states = condition.map(|condition| condition.states.clone());
-        let states = if scale.is_some() { states.map(twice) } else { states };
-        let hidden = condition.and_then(|condition| condition.hidden.clone());
-        let hidden = hidden.map(|hidden| {
-            if scale.is_some() { Tensor::cat(vec![hidden.clone(), hidden.zeros_like()], 0) } else { hidden }
-        });
-        let streams = if scale.is_some() { 2 * items } else { items };
-        Self { network, memory: network.memory(streams, steps, states.as_ref()), hidden, scale, device }
+        let (memory, hidden) = match condition {
+            Some(condition) => condition.begin(network, steps, scale.is_some()),
+            None => (network.memory(items, steps, None), None),
+        };
+        Self { network, memory, hidden, scale, device }
     }
 
     /// The scores of the step after `steps`, for each item `[codebook · token]`.

@@ -1,5 +1,7 @@
 use burn::tensor::{Device, Tensor};
 
+use super::filling::Filling;
+
 /// What one decoding remembers: the keys and values of all positions so far, in memory taken once, and those of the
 /// condition, computed once.
 #[derive(Debug)]
@@ -8,6 +10,8 @@ pub struct Memory {
     /// Positions that went through.
     pub(super) positions: usize,
     pub(super) capacity: usize,
+    /// What of a prefix is no part of it.
+    pub(super) filling: Option<Filling>,
 }
 
 impl Memory {

@@ -2,6 +2,7 @@ use burn::module::Module;
 use burn::nn::{Embedding, EmbeddingConfig, LayerNorm};
 use burn::tensor::{Device, Int, Tensor};
 
+use super::filling::Filling;
 use super::layer::{EPSILON, new_norm};
 use super::memory::{LayerMemory, Memory, Past};
 use super::positions::sinusoids;
@@ -95,9 +96,24 @@ impl MusicgenForCausalLm {
         let device = decoder.layer_norm.gamma.val().device();
         let layer = |layer: &DecoderLayer| LayerMemory {
             own: Past::new([batch, capacity, width], &device),
-            condition: condition.map(|condition| layer.encoder_attn.keys_and_values(condition.clone())),
+            condition: condition.and_then(|condition| layer.of_condition(condition.clone())),
         };
-        Memory { layers: decoder.layers.iter().map(layer).collect(), positions: 0, capacity }
+        Memory { layers: decoder.layers.iter().map(layer).collect(), positions: 0, capacity, filling: None }
+    }
+
+    /// A memory that a prefix went through, with room for `capacity` steps behind it. The last tokens of an item, `filling` of
+    /// them, only fill the batch: no step attends to them, and positions are counted as if they were not there.
+    ///
+    /// # Shapes
+    ///
+    /// prefix `[batch, token, width]`, filling `[batch]`
+    pub fn memory_behind(&self, prefix: Tensor<3>, filling: &[usize], capacity: usize) -> Memory {
+        let ([batch, tokens, _], device) = (prefix.dims(), prefix.device());
+        let decoder = &self.model.decoder;
+        let mut memory = self.memory(batch, tokens + capacity, None);
+        self.advance(prefix + decoder.positions(0, tokens), &mut memory, None);
+        memory.filling = Filling::new(filling, tokens, decoder.layers[0].self_attn.heads, &device);
+        memory
     }
 
     /// The scores of what follows the last of some new steps, behind those that `memory` has seen.
@@ -113,14 +129,30 @@ impl MusicgenForCausalLm {
         let [batch, codebooks, count] = codes.dims();
         assert!(count <= memory.room(), "{count} steps in a memory with room for {}", memory.room());
         let decoder = &self.model.decoder;
-        let mut state = decoder.embed(codes, memory.positions);
-        memory.positions += count;
-        for (layer, memory) in decoder.layers.iter().zip(&mut memory.layers) {
-            state = layer.step(state, memory, hidden);
-        }
+        let positions = match &memory.filling {
+            None => decoder.positions(memory.positions, count),
+            Some(filling) => filling.positions(memory.positions, |start| decoder.positions(start, count)),
+        };
+        let state = decoder.embed_at(codes, positions);
+        let state = self.advance(state, memory, hidden);
         let scores = self.scores(state.narrow(1, count - 1, 1));
         let [.., tokens] = scores.dims();
         scores.reshape([batch, codebooks, tokens])
+    }
+
+    /// New positions through all layers, behind those that `memory` has seen.
+    ///
+    /// # Shapes
+    ///
+    /// `[batch, new position, width]`, `[batch, token]` → `[batch, new position, width]`
+    fn advance(&self, mut state: Tensor<3>, memory: &mut Memory, hidden: Option<&Tensor<2>>) -> Tensor<3> {
+        let [_, count, _] = state.dims();
+        memory.positions += count;
+        let filling = memory.filling.as_ref().map(|filling| filling.hidden(count, memory.positions));
+        for (layer, memory) in self.model.decoder.layers.iter().zip(&mut memory.layers) {
+            state = layer.step(state, memory, hidden, filling.as_ref());
+        }
+        state
     }
 
     /// # Shapes
@@ -140,10 +172,29 @@ impl MusicgenDecoder {
     ///
     /// `[batch, codebook, step]` → `[batch, step, width]`
     pub fn embed(&self, codes: Tensor<3, Int>, start: usize) -> Tensor<3> {
+        let positions = self.positions(start, codes.dims()[2]);
+        self.embed_at(codes, positions)
+    }
+
+    /// The vectors of positions, counted from `start`.
+    ///
+    /// # Shapes
+    ///
+    /// `[1, count, width]`
+    pub fn positions(&self, start: usize, count: usize) -> Tensor<3> {
+        let table = self.embed_tokens[0].weight.val();
+        sinusoids(start, count, table.dims()[1], &table.device())
+    }
+
+    /// [`MusicgenDecoder::embed`] with the vectors of any positions.
+    ///
+    /// # Shapes
+    ///
+    /// `[batch, codebook, step]`, `[1 or batch, step, width]` → `[batch, step, width]`
+    fn embed_at(&self, codes: Tensor<3, Int>, positions: Tensor<3>) -> Tensor<3> {
         let [batch, codebooks, steps] = codes.dims();
         assert_eq!(codebooks, self.embed_tokens.len(), "codebooks of codes and model");
-        let [_, width] = self.embed_tokens[0].weight.dims();
-        let positions = sinusoids(start, steps, width, &codes.device());
+        let [.., width] = positions.dims();
         self.embed_tokens.iter().enumerate().fold(positions.expand([batch, steps, width]), |sum, (index, table)| {
             let of_codebook = codes.clone().narrow(1, index, 1).reshape([batch, steps]);
             sum + table.forward(of_codebook)

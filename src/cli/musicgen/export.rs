@@ -29,7 +29,9 @@ impl Export {
         let model =
             Model::open(&musicgen::resolve(&self.model)?, self.text_encoder.as_deref(), Precision::F32, &device)?;
         musicgen::export(&model, &self.output_dir, self.format).map_err(|error| match error {
-            ExportError::Exists(_) | ExportError::NoProjection { .. } => Failure::usage(error),
+            ExportError::Exists(_) | ExportError::NoProjection { .. } | ExportError::MelodyFrames { .. } => {
+                Failure::usage(error)
+            }
             error => Failure::failed(error),
         })?;
         let folder = self.output_dir.display().to_string();

@@ -7,8 +7,8 @@ use crate::config::{Layers, write_resolved, write_resolved_as};
 use crate::encodings::captions;
 use crate::interrupt::stop_flag;
 use crate::musicgen::{
-    self, Beginning, Files, GenerateError, Generated, Job, Model, MusicgenExperiment, Precision, Prompt, Strategy,
-    Target,
+    self, Beginning, Files, GenerateError, Generated, Job, Melody, Model, MusicgenExperiment, Precision, Prompt,
+    Strategy, Target,
 };
 use clap::{ArgGroup, Args};
 use nocturne_vocoder::audio::Audio;
@@ -32,6 +32,9 @@ pub struct Music {
     /// A caption; repeated, one a file
     #[arg(long, value_name = "TEXT")]
     prompt: Vec<String>,
+    /// A sound file whose tune the music follows, for melody models; best without drums and bass
+    #[arg(long, value_name = "FILE")]
+    melody: Option<PathBuf>,
     /// Where the music goes
     #[arg(long, value_name = "DIR")]
     output_dir: Option<PathBuf>,
@@ -81,11 +84,13 @@ impl Music {
     pub(super) fn run(self, recording: Option<Audio>, global: &Global, output: &Output) -> Result<Outcome, Failure> {
         let experiment = self.experiment(global)?;
         let prompts = self.captions(recording.is_some())?;
+        let melody = self.melody.as_deref().map(Audio::decode).transpose().map_err(Failure::usage)?;
         let device = global.open_device()?;
         let folder = musicgen::resolve(&self.model)?;
         let model = Model::open(&folder, self.text_encoder.as_deref(), experiment.sampling.precision, &device)?;
+        let melody = melody.map(|audio| Melody::of(audio, &model)).transpose().map_err(Failure::usage)?;
         let beginning = recording.map(|recording| Beginning::of(&model, recording));
-        self.make(experiment, &model, &prompts, beginning.as_ref(), output)
+        self.make(experiment, &model, &prompts, (melody.as_ref(), beginning.as_ref()), output)
     }
 
     fn make(
@@ -93,12 +98,12 @@ impl Music {
         mut experiment: MusicgenExperiment,
         model: &Model,
         prompts: &[Prompt],
-        beginning: Option<&Beginning>,
+        (melody, beginning): (Option<&Melody>, Option<&Beginning>),
         output: &Output,
     ) -> Result<Outcome, Failure> {
         experiment.sampling.padding.get_or_insert(model.padding);
         let stop = stop_flag();
-        let job = Job { model, prompts, beginning, settings: &experiment.sampling, stop: &stop };
+        let job = Job { model, prompts, melody, beginning, settings: &experiment.sampling, stop: &stop };
         let mut progress = output.progress();
         let mut started = false;
         let on_progress = |done: f64, total: f64| {

@@ -157,5 +157,5 @@ fn what_cannot_be_made_is_refused() {
         .unwrap();
     refused(&["--prompt", "a"], &["decoder.model.decoder.layers.1"]);
     fs::write(model.join("config.json"), config.replace("\"musicgen\"", "\"musicgen_melody\"")).unwrap();
-    refused(&["--prompt", "a"], &["model_type", "musicgen_melody"]);
+    refused(&["--prompt", "a"], &["decoder.model_type", "musicgen_melody_decoder"]);
 }

@@ -4,6 +4,7 @@ mod audiocraft;
 mod r#continue;
 mod export;
 mod generate;
+mod melody;
 mod stream;
 
 use super::support::{Run, run};
