@@ -179,7 +179,23 @@ fn part<T: DeserializeOwned>(value: &Value) -> Result<T, serde_json::Error> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::config::{Experiment, Layers};
+    use nocturne_models::backbone::BackboneKind;
     use nocturne_vocoder::mel::LogMelConfig;
+
+    #[test]
+    fn the_small_vocoder_is_for_the_mels_of_quickstart() {
+        let file = |name: &str| Path::new(env!("CARGO_MANIFEST_DIR")).join("configs").join(name);
+        let resolve = |name: &str| Layers::default().file(&file(name)).unwrap();
+        let small: VocoderExperiment = resolve("quickstart-vocoder.yaml")
+            .resolve(&VocoderExperiment::published(DEFAULT_VOCODER).unwrap())
+            .unwrap();
+        small.training(PathBuf::new()).validate().unwrap();
+        let quickstart = Experiment::resolve(resolve("quickstart.yaml"), BackboneKind::UNet2D).unwrap();
+        let (mel, data) = (&small.model.mel, &quickstart.data);
+        assert_eq!([mel.num_mels, mel.n_fft, mel.hop_size], [data.resolution[1], data.n_fft, data.hop_length]);
+        assert_eq!(mel.sampling_rate, data.sample_rate);
+    }
 
     #[test]
     fn published_configurations_can_be_trained() {

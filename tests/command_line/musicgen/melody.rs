@@ -89,7 +89,7 @@ fn a_melody_is_one_of_the_things_that_a_file_is_made_of() {
     let manifest = fs::read_to_string(at("out/manifest.jsonl")).unwrap();
     let lines: Vec<Value> = manifest.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines.len(), 2);
-    assert!(lines.iter().all(|line| line["melody"].as_str().unwrap().len() == 64));
+    assert!(lines.iter().all(|line| line["melody_sha256"].as_str().unwrap().len() == 64));
 
     // Known by its sound: under another name it is the same, and what is in it counts.
     fs::rename(at("up.wav"), at("renamed.wav")).unwrap();
