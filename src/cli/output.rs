@@ -33,6 +33,7 @@ impl Output {
     }
 
     /// With results on standard error, where standard output has something else.
+    #[must_use]
     pub fn aside(&self) -> Self {
         Self { aside: true, ..*self }
     }

@@ -73,8 +73,8 @@ impl Beginning {
     /// A hash of the codes.
     pub(super) fn hash(&self) -> String {
         let mut digest = Sha256::new();
-        for codes in &self.codes {
-            codes.iter().for_each(|code| digest.update((*code as u64).to_le_bytes()));
+        for code in self.codes.iter().flatten() {
+            digest.update((*code as u64).to_le_bytes());
         }
         hex(digest)
     }

@@ -12,7 +12,8 @@ pub enum Strategy {
     Peak,
     /// The root mean square at −18 dB.
     Rms,
-    /// As the model made it; what is beyond full scale is clipped.
+    /// As the model made it; what is beyond full scale is clipped. The only one that does not look at the whole piece, and so that of
+    /// what is written while it is made.
     Clip,
 }
 

@@ -130,16 +130,24 @@ pub fn stream(job: &Job, target: &Target, mut on_progress: impl FnMut(f64, f64))
             first_audio.get_or_insert_with(|| started.elapsed());
             Ok::<(), GenerateError>(())
         },
-    )?;
+    );
+    let ended = match target {
+        Target::File(path) if path.is_file() => finish(wav),
+        _ => Ok(()),
+    };
+    let made = made?;
+    ended.map_err(|source| target.fault(source))?;
     let written = made.codes[0][0].len();
     (generated.tokens, generated.decoding) = (made.tokens, made.decoding);
     generated.seconds = written as f64 / codec.frame_rate() as f64;
     generated.interrupted = written < frames;
-    if let Target::File(path) = target
-        && path.is_file()
-    {
-        let ended = if wav.is_whole() { Ok(()) } else { wav.shorten() };
-        ended.and_then(|()| wav.into_inner().sync()).map_err(|source| target.fault(source))?;
-    }
     Ok(generated)
+}
+
+/// Leaves a file that says how long it is, however it ended.
+fn finish(mut wav: WavStream<Sink>) -> io::Result<()> {
+    if !wav.is_whole() {
+        wav.shorten()?;
+    }
+    wav.into_inner().sync()
 }

@@ -118,7 +118,7 @@ fn what_cannot_be_gone_on_from_is_refused() {
     refused(&["--audio", "words.wav"], &["words.wav", "not an audio file"]);
     refused(&["--audio", "song.wav", "--duration", "0.25"], &["0.25 s to go on from", "0.25 s that", "--prompt-start"]);
     refused(&["--audio", "song.wav", "--prompt-start", "0.3"], &["song.wav", "0.3 s", "0.25 s"]);
-    refused(&["--audio", "song.wav", "--prompt-start", "-1"], &["--prompt-start"]);
+    refused(&["--audio", "song.wav", "--prompt-start=-1"], &["--prompt-start", "0 or more"]);
     record(&at("long.wav"), 8_000, 30.0, 1);
     refused(&["--audio", "long.wav", "--duration", "60"], &["30.00 s to go on from", "30 s that the model sees"]);
 }
