@@ -102,8 +102,8 @@ fn narrow_weights_give_nearly_the_same_scores() {
             host(&network.forward(codes.clone(), Some(states.clone()), Some(&hidden())))
         };
         let expected = scores(&network);
-        // What was measured is 0.0024, 0.0060 and 0.10.
-        for (narrow, most) in [(Narrow::Bf16, 0.005), (Narrow::Int8, 0.01), (Narrow::Int4, 0.2)] {
+        // Twice what was measured, and what random weights of the size of small give: 0.005, 0.016 and 0.25.
+        for (narrow, most) in [(Narrow::Bf16, 0.01), (Narrow::Int8, 0.03), (Narrow::Int4, 0.5)] {
             let narrowed = |network: MusicgenForCausalLm| network.narrowed(Some(narrow));
             let (_, opened) =
                 network::open_as::<MusicgenDecoderConfig>(&fixture(kind), &Device::flex(), narrowed).unwrap();

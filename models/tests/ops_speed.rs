@@ -13,7 +13,7 @@ use burn::tensor::activation::silu;
 use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{Device, Distribution, Tensor, module};
 use common::on_threads;
-use nocturne_models::ops::{self, AttentionOptions, Edge, LstmState};
+use nocturne_models::ops::{self, AttentionOptions, Edge, LstmState, Narrow, NarrowLinear};
 
 /// The quickest of so many alternating runs: what else the machine does only makes them slower.
 const ROUNDS: usize = 15;
@@ -143,6 +143,12 @@ fn guard_inference() {
     let lstm = |gates: &Tensor<3>| drop(ops::lstm(gates.clone(), weight.clone(), state.clone()));
     let differentiated = gates.clone().autodiff();
     check("LSTM of 512 units", 1.2, &|| lstm(&gates), &|| lstm(&differentiated));
+
+    // Larger than what a cache keeps of it; the plain form is the layer that is narrowed.
+    let (layer, rows) = (LinearConfig::new(2048, 8192).with_bias(false).init(&Device::flex()), normal([2, 1, 2048]));
+    let narrow = NarrowLinear::new(layer.clone(), Narrow::Int8);
+    let (ours, plain) = (|| drop(narrow.forward(rows.clone())), || drop(layer.forward(rows.clone())));
+    check("linear of two rows in int8", 1.5, &ours, &plain);
 }
 
 /// What stands around attention and linear layers, each eight times in a row.

@@ -128,14 +128,18 @@ impl MusicgenForCausalLm {
     pub fn step(&self, codes: Tensor<3, Int>, memory: &mut Memory, hidden: Option<&Tensor<2>>) -> Tensor<3> {
         let [batch, codebooks, count] = codes.dims();
         assert!(count <= memory.room(), "{count} steps in a memory with room for {}", memory.room());
-        let decoder = &self.model.decoder;
-        let positions = match &memory.filling {
-            None => decoder.positions(memory.positions, count),
-            Some(filling) => filling.positions(memory.positions, |start| decoder.positions(start, count)),
+        let on_processor = codes.device() == Device::flex();
+        let step = || {
+            let decoder = &self.model.decoder;
+            let positions = match &memory.filling {
+                None => decoder.positions(memory.positions, count),
+                Some(filling) => filling.positions(memory.positions, |start| decoder.positions(start, count)),
+            };
+            let state = self.advance(decoder.embed_at(codes, positions), memory, hidden);
+            self.scores(state.narrow(1, count - 1, 1))
         };
-        let state = decoder.embed_at(codes, positions);
-        let state = self.advance(state, memory, hidden);
-        let scores = self.scores(state.narrow(1, count - 1, 1));
+        // Hundreds of short operations: from outside the pool, each of them would wake it anew.
+        let scores = if on_processor { rayon::scope(|_| step()) } else { step() };
         let [.., tokens] = scores.dims();
         scores.reshape([batch, codebooks, tokens])
     }

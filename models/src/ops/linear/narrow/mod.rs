@@ -32,7 +32,7 @@ impl Narrow {
         u32::BITS as usize / self.bits()
     }
 
-    fn has_scales(self) -> bool {
-        self != Self::Bf16
+    fn lines_of_scales(self) -> usize {
+        usize::from(self != Self::Bf16)
     }
 }

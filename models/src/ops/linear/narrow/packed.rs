@@ -4,6 +4,7 @@ use half::bf16;
 use rayon::prelude::*;
 
 use super::Narrow;
+use crate::ops::vectorised;
 
 /// Outputs whose weights lie side by side. No instruction set has more lanes.
 pub(super) const TILE: usize = 32;
@@ -30,23 +31,18 @@ impl Packed {
     pub fn new(values: &[f32], [outer, inner]: [usize; 2], narrow: Narrow) -> Self {
         let of_tile = inner.div_ceil(GROUP) * words_of_group(narrow);
         let mut words = vec![0; outer.div_ceil(TILE) * of_tile];
-        words.par_chunks_mut(of_tile.max(1)).enumerate().for_each(|(tile, words)| {
-            let outputs = values[tile * TILE * inner..].chunks_exact(inner).take(TILE);
-            for (lane, weights) in outputs.enumerate() {
-                for (group, words) in weights.chunks(GROUP).zip(words.chunks_exact_mut(words_of_group(narrow))) {
-                    let (scale, lines) = words.split_at_mut(if narrow.has_scales() { TILE } else { 0 });
-                    let step = step(group, narrow);
-                    if let Some(scale) = scale.get_mut(lane) {
-                        *scale = step.to_bits();
+        words.par_chunks_exact_mut(of_tile).zip(values.par_chunks(TILE * inner)).for_each(|(words, values)| {
+            vectorised(
+                #[inline(always)]
+                || {
+                    for (lane, weights) in values.chunks_exact(inner).enumerate() {
+                        for (group, words) in weights.chunks(GROUP).zip(words.chunks_exact_mut(words_of_group(narrow)))
+                        {
+                            write(group, narrow, words, lane);
+                        }
                     }
-                    // Those behind the last input as well: a whole zero is no zero bits.
-                    for place in 0..GROUP {
-                        let field = field(group.get(place).copied().unwrap_or(0.0), step, narrow);
-                        let (line, place) = (place / narrow.per_word(), place % narrow.per_word());
-                        lines[line * TILE + lane] |= field << (narrow.bits() * place);
-                    }
-                }
-            }
+                },
+            );
         });
         Self { narrow, inner, outer, words }
     }
@@ -59,20 +55,14 @@ impl Packed {
     pub fn values(&self) -> Vec<f32> {
         let Self { narrow, inner, outer, .. } = *self;
         let mut values = vec![0.0; outer * inner];
-        values.par_chunks_mut((TILE * inner).max(1)).zip(self.words.par_chunks(self.words_of_tile().max(1))).for_each(
-            |(outputs, words)| {
-                for (lane, weights) in outputs.chunks_exact_mut(inner).enumerate() {
-                    for (group, words) in weights.chunks_mut(GROUP).zip(words.chunks_exact(words_of_group(narrow))) {
-                        let (scale, lines) = words.split_at(if narrow.has_scales() { TILE } else { 0 });
-                        let step = scale.get(lane).map_or(1.0, |scale| f32::from_bits(*scale));
-                        for (place, weight) in group.iter_mut().enumerate() {
-                            let (line, place) = (place / narrow.per_word(), place % narrow.per_word());
-                            *weight = value(lines[line * TILE + lane] >> (narrow.bits() * place), step, narrow);
-                        }
-                    }
+        let tiles = self.words.par_chunks_exact(self.words_of_tile());
+        tiles.zip(values.par_chunks_mut(TILE * inner)).for_each(|(words, values)| {
+            for (lane, weights) in values.chunks_exact_mut(inner).enumerate() {
+                for (group, words) in weights.chunks_mut(GROUP).zip(words.chunks_exact(words_of_group(narrow))) {
+                    read(words, lane, narrow, group);
                 }
-            },
-        );
+            }
+        });
         values
     }
 
@@ -82,11 +72,43 @@ impl Packed {
 }
 
 fn words_of_group(narrow: Narrow) -> usize {
-    let scales = if narrow.has_scales() { TILE } else { 0 };
-    scales + GROUP / narrow.per_word() * TILE
+    (narrow.lines_of_scales() + GROUP / narrow.per_word()) * TILE
+}
+
+/// Writes the weights of a group and a lane into words of zeros.
+#[inline(always)]
+fn write(group: &[f32], narrow: Narrow, words: &mut [u32], lane: usize) {
+    let mut weights = [0.0; GROUP];
+    weights[..group.len()].copy_from_slice(group);
+    let step = step(&weights, narrow);
+    let (scales, lines) = words.split_at_mut(narrow.lines_of_scales() * TILE);
+    if let Some(scale) = scales.get_mut(lane) {
+        *scale = step.to_bits();
+    }
+    let fields = weights.map(
+        #[inline(always)]
+        |weight| field(weight, step, narrow),
+    );
+    for (line, fields) in lines.chunks_exact_mut(TILE).zip(fields.chunks_exact(narrow.per_word())) {
+        for (place, field) in fields.iter().enumerate() {
+            line[lane] |= field << (narrow.bits() * place);
+        }
+    }
+}
+
+/// The inverse.
+fn read(words: &[u32], lane: usize, narrow: Narrow, group: &mut [f32]) {
+    let (scales, lines) = words.split_at(narrow.lines_of_scales() * TILE);
+    let step = scales.get(lane).map_or(1.0, |scale| f32::from_bits(*scale));
+    for (line, weights) in lines.chunks_exact(TILE).zip(group.chunks_mut(narrow.per_word())) {
+        for (place, weight) in weights.iter_mut().enumerate() {
+            *weight = value(line[lane] >> (narrow.bits() * place), step, narrow);
+        }
+    }
 }
 
 /// The scale of a group: with it the weight that is furthest from zero is a whole number, ±127, or −8.
+#[inline(always)]
 fn step(group: &[f32], narrow: Narrow) -> f32 {
     let furthest = group.iter().fold(0.0f32, |most, value| if value.abs() > most.abs() { *value } else { most });
     match narrow {
@@ -97,16 +119,14 @@ fn step(group: &[f32], narrow: Narrow) -> f32 {
 }
 
 /// The bits of a weight.
+#[inline(always)]
 fn field(weight: f32, step: f32, narrow: Narrow) -> u32 {
     // Where the step is zero all weights are.
-    let whole = |least: f32, most: f32| {
-        let times = if step == 0.0 { 0.0 } else { weight / step };
-        (times.round_ties_even().clamp(least, most) - least) as u32
-    };
+    let times = if step == 0.0 { 0.0 } else { weight / step };
     match narrow {
         Narrow::Bf16 => u32::from(bf16::from_f32(weight).to_bits()),
-        Narrow::Int8 => whole(-128.0, 127.0),
-        Narrow::Int4 => whole(-8.0, 7.0),
+        Narrow::Int8 => (times.round_ties_even().clamp(-128.0, 127.0) + 128.0) as u32,
+        Narrow::Int4 => (times.round_ties_even().clamp(-8.0, 7.0) + 8.0) as u32,
     }
 }
 
