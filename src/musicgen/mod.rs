@@ -1,7 +1,6 @@
 //! MusicGen as a job: captions in, music out.
 
 mod beginning;
-mod beside;
 mod export;
 mod file_names;
 mod generate;
@@ -10,6 +9,7 @@ mod level;
 mod manifest;
 mod model;
 mod parts;
+mod pieces;
 mod settings;
 mod stream;
 mod windows;
