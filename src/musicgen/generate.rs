@@ -5,10 +5,10 @@ use std::path::Path;
 use nocturne_vocoder::audio::Audio;
 use serde_json::json;
 
-use super::beside::make;
 use super::file_names::{FileNames, file_names};
 use super::manifest::{self, Manifest};
 use super::model::Samples;
+use super::pieces::make;
 use super::windows::Batch;
 use super::{GenerateError, Generated, Job, MusicgenSampling, zip};
 use crate::npy;

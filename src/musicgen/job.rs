@@ -121,7 +121,7 @@ pub struct Generated {
     pub frames: usize,
     /// Time in the language model.
     pub tokens: Duration,
-    /// Time in the codec, nearly all of it beside the language model.
+    /// Time in the codec.
     pub decoding: Duration,
     /// From the beginning of the job until the first samples were written, where that is while others are made.
     pub first_audio: Option<Duration>,

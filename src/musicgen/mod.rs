@@ -1,7 +1,6 @@
 //! MusicGen as a job: captions in, for some models with a tune, music out.
 
 mod beginning;
-mod beside;
 mod export;
 mod file_names;
 mod generate;
@@ -11,6 +10,7 @@ mod manifest;
 mod melody;
 mod model;
 mod parts;
+mod pieces;
 mod precision;
 mod settings;
 mod stream;

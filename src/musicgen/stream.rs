@@ -9,8 +9,8 @@ use std::time::Instant;
 use nocturne_vocoder::audio::WavStream;
 use serde_json::json;
 
-use super::beside::make;
 use super::model::Samples;
+use super::pieces::make;
 use super::windows::Batch;
 use super::{GenerateError, Generated, Job, SettingsError, Strategy};
 

@@ -207,10 +207,7 @@ fn timings(generated: &Generated) -> Value {
 
 fn times(generated: &Generated) -> String {
     let (tokens, decoding) = (generated.tokens.as_secs_f64(), generated.decoding.as_secs_f64());
-    format!(
-        "{:.1} s of music, {tokens:.1} s in the language model, {decoding:.1} s in the codec beside it",
-        generated.seconds
-    )
+    format!("{:.1} s of music, {tokens:.1} s in the language model, {decoding:.1} s in the codec", generated.seconds)
 }
 
 fn failure(error: GenerateError) -> Failure {
