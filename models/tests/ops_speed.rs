@@ -7,6 +7,7 @@ mod common;
 
 use std::time::Instant;
 
+use burn::module::Module;
 use burn::nn::conv::{Conv1dConfig, Conv2dConfig, ConvTranspose1dConfig};
 use burn::nn::{GroupNormConfig, LayerNormConfig, LinearConfig, PaddingConfig1d, PaddingConfig2d, RmsNormConfig};
 use burn::tensor::activation::silu;
@@ -145,8 +146,8 @@ fn guard_inference() {
     check("LSTM of 512 units", 1.2, &|| lstm(&gates), &|| lstm(&differentiated));
 
     // Larger than what a cache keeps of it; the plain form is the layer that is narrowed.
-    let (layer, rows) = (LinearConfig::new(2048, 8192).with_bias(false).init(&Device::flex()), normal([2, 1, 2048]));
-    let narrow = NarrowLinear::new(layer.clone(), Narrow::Int8);
+    let layer = LinearConfig::new(2048, 8192).with_bias(false).init(&Device::flex()).materialize();
+    let (narrow, rows) = (NarrowLinear::new(layer.clone(), Narrow::Int8), normal([2, 1, 2048]));
     let (ours, plain) = (|| drop(narrow.forward(rows.clone())), || drop(layer.forward(rows.clone())));
     check("linear of two rows in int8", 1.5, &ours, &plain);
 }

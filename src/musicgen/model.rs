@@ -33,7 +33,7 @@ pub enum OpenError {
     #[error(transparent)]
     Training(#[from] TrainingError),
     /// Weights in fewer bytes for another device than the CPU.
-    #[error("weights narrower than float32 are for the CPU alone")]
+    #[error("weights narrower than float32 are for the CPU alone: expected f32, or the device cpu")]
     Precision,
     /// A text encoder for a model that has its own.
     #[error("`{}` has a text encoder of its own: no other can be named", folder.display())]

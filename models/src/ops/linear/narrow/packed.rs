@@ -85,10 +85,10 @@ fn write(group: &[f32], narrow: Narrow, words: &mut [u32], lane: usize) {
     if let Some(scale) = scales.get_mut(lane) {
         *scale = step.to_bits();
     }
-    let fields = weights.map(
-        #[inline(always)]
-        |weight| field(weight, step, narrow),
-    );
+    let mut fields = [0; GROUP];
+    for (bits, weight) in fields.iter_mut().zip(weights) {
+        *bits = field(weight, step, narrow);
+    }
     for (line, fields) in lines.chunks_exact_mut(TILE).zip(fields.chunks_exact(narrow.per_word())) {
         for (place, field) in fields.iter().enumerate() {
             line[lane] |= field << (narrow.bits() * place);
