@@ -36,6 +36,7 @@ pub struct Interval {
 
 impl Interval {
     /// What of it a number that is never elsewhere can have.
+    #[must_use]
     pub fn within(self, bounds: RangeInclusive<f64>) -> Self {
         let [low, high] = [self.low, self.high].map(|end| end.clamp(*bounds.start(), *bounds.end()));
         Self { low, high, ..self }

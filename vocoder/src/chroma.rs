@@ -68,7 +68,9 @@ impl Chroma {
             }
             self.bank.apply(&power, chroma);
             let strongest = chroma.iter().copied().fold(FLOOR, f32::max);
-            chroma.iter_mut().for_each(|class| *class /= strongest);
+            for class in chroma {
+                *class /= strongest;
+            }
         }
         chromas
     }
