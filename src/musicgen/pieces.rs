@@ -12,8 +12,11 @@ use nocturne_models::musicgen::{Decoding, GenerationError};
 use super::model::Samples;
 use super::windows::{Batch, in_windows};
 
-/// Frames that are decoded together: the first samples are there after so many. The codec does three frames twice each time.
-const PIECE: usize = 8;
+/// Frames that are decoded together, first: the first samples are there after so many.
+const FIRST: usize = 8;
+
+/// And later, each time twice as many up to this: the codec reads all its weights for each piece, and does three frames twice.
+const LATER: usize = 32;
 
 /// Pieces that are made ahead of a reader who takes his time.
 const AHEAD: usize = 64;
@@ -65,13 +68,15 @@ struct Codec<'a> {
     decoding: Decoding<'a>,
     /// Less than a piece.
     waiting: Vec<Vec<usize>>,
+    /// Frames of the next piece.
+    piece: usize,
     elapsed: Duration,
 }
 
 impl<'a> Codec<'a> {
     fn new(batch: &'a Batch<'a>) -> Self {
         let decoding = batch.job.model.network.decoding();
-        Self { batch, decoding, waiting: Vec::with_capacity(PIECE), elapsed: Duration::ZERO }
+        Self { batch, decoding, waiting: Vec::new(), piece: FIRST, elapsed: Duration::ZERO }
     }
 
     /// A frame of what all items begin with.
@@ -83,7 +88,11 @@ impl<'a> Codec<'a> {
     /// A frame `[item · codebook]`; gives the samples of a piece that it ends.
     fn take(&mut self, frame: Vec<usize>) -> Option<Samples> {
         self.waiting.push(frame);
-        if self.waiting.len() == PIECE { self.decode() } else { None }
+        if self.waiting.len() < self.piece {
+            return None;
+        }
+        self.piece = (2 * self.piece).min(LATER);
+        self.decode()
     }
 
     fn decode(&mut self) -> Option<Samples> {
