@@ -34,8 +34,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let condition = Condition { states, hidden: None };
     let prompts = [vec![Vec::new(); config.num_codebooks]];
     let make = |frames| {
-        let generation =
-            Generation { frames, prompts: &prompts, sampling: Sampling::GREEDY, guidance_scale: 3.0, seeds: &[0] };
+        let generation = Generation {
+            frames,
+            prompts: &prompts,
+            sampling: Sampling::GREEDY,
+            guidance_scale: 3.0,
+            two_step_cfg: false,
+            seeds: &[0],
+        };
         generate(&network, &config, Some(&condition), &generation, |_, _| ControlFlow::Continue(()))
     };
     let start = Tensor::<3, Int>::full([1, config.num_codebooks, 1], config.special() as i32, &device);

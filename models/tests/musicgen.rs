@@ -187,7 +187,8 @@ fn greedy_tokens_are_those_of_transformers() {
             ("plain", &both, none(2), 1.0),
             ("continued", &both, prompt, 3.0),
         ];
-        for (name, condition, prompts, guidance_scale) in runs {
+        let ways = [false, true].into_iter().flat_map(|two_step_cfg| runs.clone().map(|run| (run, two_step_cfg)));
+        for ((name, condition, prompts, guidance_scale), two_step_cfg) in ways {
             let expected = codes(&taps.tensor(name));
             let frames = expected[0][0].len();
             let generation = Generation {
@@ -195,6 +196,7 @@ fn greedy_tokens_are_those_of_transformers() {
                 prompts: &prompts,
                 sampling: Sampling::GREEDY,
                 guidance_scale,
+                two_step_cfg,
                 seeds: &vec![0; prompts.len()],
             };
             let mut told = Vec::new();
@@ -215,7 +217,8 @@ fn a_seed_gives_the_same_music_in_any_batch() {
     let run = |condition: &Condition, seeds: &[u64]| {
         let prompts = nothing(seeds.len(), config.num_codebooks);
         let sampling = Sampling { top_k: 8, ..Sampling::default() };
-        let generation = Generation { frames: 40, prompts: &prompts, sampling, guidance_scale: 3.0, seeds };
+        let generation =
+            Generation { frames: 40, prompts: &prompts, sampling, guidance_scale: 3.0, two_step_cfg: false, seeds };
         generate(&network, &config, Some(condition), &generation, |_, _| ControlFlow::Continue(())).unwrap()
     };
     let both = run(&Condition { states: states.clone(), hidden: Some(hidden()) }, &[1, 2]);
@@ -236,6 +239,7 @@ fn what_is_made_before_an_end_is_kept() {
             prompts: &nothing(1, config.num_codebooks),
             sampling: Sampling::default(),
             guidance_scale: 1.0,
+            two_step_cfg: false,
             seeds: &[4],
         };
         let stop = |frame| if frame == until { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
@@ -252,7 +256,8 @@ fn nothing_is_made_of_nothing() {
     let states = Tensor::zeros([0, 3, config.hidden_size], &Device::flex());
     let condition = Condition { states, hidden: None };
     let sampling = Sampling::default();
-    let generation = Generation { frames: 3, prompts: &[], sampling, guidance_scale: 3.0, seeds: &[] };
+    let generation =
+        Generation { frames: 3, prompts: &[], sampling, guidance_scale: 3.0, two_step_cfg: false, seeds: &[] };
     let go_on = |_: usize, _: &[Vec<Vec<usize>>]| ControlFlow::Continue(());
     assert!(generate(&network, &config, Some(&condition), &generation, go_on).unwrap().is_empty());
 }
@@ -262,7 +267,8 @@ fn what_cannot_be_generated_is_refused() {
     let (config, network) = open("mono");
     let refused = |prompts: Vec<Vec<Vec<usize>>>, seeds: &[u64]| {
         let sampling = Sampling::default();
-        let generation = Generation { frames: 3, prompts: &prompts, sampling, guidance_scale: 1.0, seeds };
+        let generation =
+            Generation { frames: 3, prompts: &prompts, sampling, guidance_scale: 1.0, two_step_cfg: false, seeds };
         generate(&network, &config, None, &generation, |_, _| ControlFlow::Continue(())).unwrap_err()
     };
     assert_eq!(refused(nothing(1, 4), &[1, 2]), GenerationError::Items { what: "prompts", found: 1, items: 2 });
@@ -274,7 +280,8 @@ fn what_cannot_be_generated_is_refused() {
     let broken = burn::module::Module::map(network, &mut Broken);
     let prompts = nothing(1, 4);
     let sampling = Sampling::default();
-    let generation = Generation { frames: 3, prompts: &prompts, sampling, guidance_scale: 1.0, seeds: &[1] };
+    let generation =
+        Generation { frames: 3, prompts: &prompts, sampling, guidance_scale: 1.0, two_step_cfg: false, seeds: &[1] };
     let error = generate(&broken, &config, None, &generation, |_, _| ControlFlow::Continue(())).unwrap_err();
     assert_eq!(error, GenerationError::NotFinite { frame: 0 });
 }
@@ -309,6 +316,7 @@ fn the_whole_makes_the_audio_of_transformers() {
         prompts: &nothing(2, 4),
         sampling: Sampling::GREEDY,
         guidance_scale: 3.0,
+        two_step_cfg: false,
         seeds: &[0, 0],
     };
     let go_on = |_: usize, _: &[Vec<Vec<usize>>]| ControlFlow::Continue(());

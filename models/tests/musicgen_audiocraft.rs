@@ -82,6 +82,7 @@ fn tokens_are_equal_where_padding_is_attended() {
             prompts: &vec![vec![Vec::new(); 4]; 2],
             sampling: Sampling::GREEDY,
             guidance_scale: 3.0,
+            two_step_cfg: false,
             seeds: &[0, 0],
         };
         let go_on = |_: usize, _: &[Vec<Vec<usize>>]| ControlFlow::Continue(());

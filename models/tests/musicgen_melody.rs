@@ -86,9 +86,14 @@ impl Case {
         guidance_scale: f32,
     ) -> Vec<Vec<Vec<usize>>> {
         let seeds = vec![0; prompts.len()];
-        let generation = Generation { frames, prompts, sampling: Sampling::GREEDY, guidance_scale, seeds: &seeds };
-        let go_on = |_: usize, _: &[Vec<Vec<usize>>]| ControlFlow::Continue(());
-        generate(&self.network.decoder, &self.config.decoder, Some(condition), &generation, go_on).unwrap()
+        let [one, two] = [false, true].map(|two_step_cfg| {
+            let sampling = Sampling::GREEDY;
+            let generation = Generation { frames, prompts, sampling, guidance_scale, two_step_cfg, seeds: &seeds };
+            let go_on = |_: usize, _: &[Vec<Vec<usize>>]| ControlFlow::Continue(());
+            generate(&self.network.decoder, &self.config.decoder, Some(condition), &generation, go_on).unwrap()
+        });
+        assert_eq!(one, two);
+        one
     }
 
     /// `[item][codebook][frame]`
@@ -220,8 +225,14 @@ fn prompts_for_other_items_are_refused() {
     let case = Case::open("mono");
     let prefix = case.prefix(&case.silence(2), Padding::Hidden);
     let prompts = vec![vec![Vec::new(); 4]];
-    let generation =
-        Generation { frames: 3, prompts: &prompts, sampling: Sampling::GREEDY, guidance_scale: 1.0, seeds: &[1] };
+    let generation = Generation {
+        frames: 3,
+        prompts: &prompts,
+        sampling: Sampling::GREEDY,
+        guidance_scale: 1.0,
+        two_step_cfg: false,
+        seeds: &[1],
+    };
     let go_on = |_: usize, _: &[Vec<Vec<usize>>]| ControlFlow::Continue(());
     let error = generate(&case.network.decoder, &case.config.decoder, Some(&prefix), &generation, go_on).unwrap_err();
     assert_eq!(error, GenerationError::Items { what: "conditions", found: 2, items: 1 });

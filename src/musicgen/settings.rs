@@ -20,6 +20,8 @@ pub struct MusicgenSampling {
     pub duration: f64,
     /// How strongly to follow the caption; 1 is no guidance.
     pub guidance_scale: f64,
+    /// The unguided scores in a pass of their own: slower, with the same results.
+    pub two_step_cfg: bool,
     /// Only so many of the best tokens are drawn; 0 for all.
     pub top_k: usize,
     /// Instead, the best tokens whose probabilities sum up to this; 0 for no such bound.
@@ -48,6 +50,7 @@ impl Default for MusicgenSampling {
         Self {
             duration: 10.0,
             guidance_scale: 3.0,
+            two_step_cfg: false,
             top_k: 250,
             top_p: 0.0,
             temperature: 1.0,

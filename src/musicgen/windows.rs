@@ -40,6 +40,7 @@ pub(super) fn in_windows(
             prompts: &prompts,
             sampling: settings.tokens(),
             guidance_scale: settings.guidance_scale as f32,
+            two_step_cfg: settings.two_step_cfg,
             seeds: &own,
         };
         let mut ended = false;

@@ -10,13 +10,23 @@ pub trait Conditioning {
     /// How many items it is of.
     fn items(&self) -> usize;
 
-    /// What decoding begins with, with room for so many steps, and what is added to the scores of a condition's tokens. With
-    /// guidance the items are there twice, the second time without the condition.
+    /// What decoding begins with, with room for so many steps, and what is added to the scores of a condition's tokens.
     ///
     /// # Shapes
     ///
     /// `[item or twice so many, token]`
-    fn begin(&self, network: &MusicgenForCausalLm, steps: usize, guided: bool) -> (Memory, Option<Tensor<2>>);
+    fn begin(&self, network: &MusicgenForCausalLm, steps: usize, streams: Streams) -> (Memory, Option<Tensor<2>>);
+}
+
+/// Which of the streams of guidance go through the network together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Streams {
+    /// The items with their condition.
+    With,
+    /// Without it.
+    Without,
+    /// The items twice, the second time without the condition.
+    Both,
 }
 
 /// What every layer attends to beside the codes: a caption.
@@ -34,15 +44,18 @@ impl Conditioning for Condition {
         self.states.dims()[0]
     }
 
-    fn begin(&self, network: &MusicgenForCausalLm, steps: usize, guided: bool) -> (Memory, Option<Tensor<2>>) {
-        let Self { states, hidden } = self.clone();
-        if !guided {
-            return (network.memory(self.items(), steps, Some(&states)), hidden);
+    fn begin(&self, network: &MusicgenForCausalLm, steps: usize, streams: Streams) -> (Memory, Option<Tensor<2>>) {
+        let (items, Self { states, hidden }) = (self.items(), self.clone());
+        match streams {
+            Streams::With => (network.memory(items, steps, Some(&states)), hidden),
+            // Zeros as keys and values add nothing, hidden or not: they are the absent condition.
+            Streams::Without => (network.memory(items, steps, None), None),
+            Streams::Both => {
+                let states = Tensor::cat(vec![states.clone(), states.zeros_like()], 0);
+                let hidden = hidden.map(|hidden| Tensor::cat(vec![hidden.clone(), hidden.zeros_like()], 0));
+                (network.memory(2 * items, steps, Some(&states)), hidden)
+            }
         }
-        // Zeros as keys and values add nothing, hidden or not: they are the absent condition.
-        let states = Tensor::cat(vec![states.clone(), states.zeros_like()], 0);
-        let hidden = hidden.map(|hidden| Tensor::cat(vec![hidden.clone(), hidden.zeros_like()], 0));
-        (network.memory(2 * self.items(), steps, Some(&states)), hidden)
     }
 }
 
@@ -57,6 +70,9 @@ pub struct Generation<'a> {
     pub sampling: Sampling,
     /// How far to go beyond the unconditional scores; 1 for no guidance.
     pub guidance_scale: f32,
+    /// The unconditional scores in a pass of their own, with the same results: audiocraft's `two_step_cfg`. The weights are read
+    /// twice, and what is in memory between two operations is half as large.
+    pub two_step_cfg: bool,
     /// One for each item, so that an item is the same in every batch.
     pub seeds: &'a [u64],
 }
@@ -129,7 +145,7 @@ pub fn generate(
     generation: &Generation,
     mut on_frame: impl FnMut(usize, &[Vec<Vec<usize>>]) -> ControlFlow<()>,
 ) -> Result<Vec<Vec<Vec<usize>>>, GenerationError> {
-    let Generation { frames, prompts, sampling, guidance_scale, seeds } = *generation;
+    let Generation { frames, prompts, sampling, seeds, .. } = *generation;
     let known = check(generation, config, condition)?;
     if seeds.is_empty() {
         return Ok(Vec::new());
@@ -138,7 +154,7 @@ pub fn generate(
     // Zeros stand for codes that are not made yet; no step reads them before.
     let mut codes = prompts.to_vec();
     codes.iter_mut().flatten().for_each(|codes| codes.resize(frames, 0));
-    let mut decoding = Decoding::new(network, condition, guidance_scale, seeds.len(), pattern.steps(frames));
+    let mut decoding = Decoding::new(network, condition, generation, pattern.steps(frames));
     let mut seen = 0;
     for step in known + 1..pattern.steps(frames) {
         let scores = decoding.step(&pattern, &codes, seen..step, config.special());
@@ -192,31 +208,46 @@ fn check(
     if known > frames { Err(GenerationError::Long { prompt: known, frames }) } else { Ok(known) }
 }
 
-/// The network and what it remembers: with guidance the items twice, the second time without a condition.
+/// The network and what it remembers.
 struct Decoding<'a> {
     network: &'a MusicgenForCausalLm,
-    memory: Memory,
-    hidden: Option<Tensor<2>>,
+    passes: Vec<Pass>,
     /// Where there is guidance.
     scale: Option<f32>,
     device: Device,
+}
+
+/// What goes through the network together.
+struct Pass {
+    memory: Memory,
+    hidden: Option<Tensor<2>>,
+    /// How often it has every item.
+    times: usize,
 }
 
 impl<'a> Decoding<'a> {
     fn new(
         network: &'a MusicgenForCausalLm,
         condition: Option<&dyn Conditioning>,
-        guidance_scale: f32,
-        items: usize,
+        generation: &Generation,
         steps: usize,
     ) -> Self {
+        let &Generation { guidance_scale, two_step_cfg, seeds, .. } = generation;
         let device = network.model.decoder.layer_norm.gamma.val().device();
         let scale = condition.and(Some(guidance_scale)).filter(|scale| (scale - 1.0).abs() > 0.0);
-        let (memory, hidden) = match condition {
-            Some(condition) => condition.begin(network, steps, scale.is_some()),
-            None => (network.memory(items, steps, None), None),
+        let streams: &[Streams] = match (scale, two_step_cfg) {
+            (None, _) => &[Streams::With],
+            (Some(_), true) => &[Streams::With, Streams::Without],
+            (Some(_), false) => &[Streams::Both],
         };
-        Self { network, memory, hidden, scale, device }
+        let pass = |streams: &Streams| {
+            let (memory, hidden) = match condition {
+                Some(condition) => condition.begin(network, steps, *streams),
+                None => (network.memory(seeds.len(), steps, None), None),
+            };
+            Pass { memory, hidden, times: if *streams == Streams::Both { 2 } else { 1 } }
+        };
+        Self { network, passes: streams.iter().map(pass).collect(), scale, device }
     }
 
     /// The scores of the step after `steps`, for each item `[codebook · token]`.
@@ -234,14 +265,16 @@ impl<'a> Decoding<'a> {
                 .flat_map(|book| by_step.iter().map(|step| step[book] as i32).collect::<Vec<_>>())
                 .collect()
         };
-        let mut input: Vec<i32> = codes.iter().flat_map(|codes| -> Vec<i32> { of_item(codes) }).collect();
-        let streams = if self.scale.is_some() { 2 * codes.len() } else { codes.len() };
-        input.extend_from_within(..input.len() * (streams / codes.len() - 1));
-        let shape = [streams, pattern.codebooks(), count];
-        let input = Tensor::<3, Int>::from_data(TensorData::new(input, shape), &self.device);
-        let scores = self.network.step(input, &mut self.memory, self.hidden.as_ref());
-        let length = scores.dims()[1..].iter().product::<usize>();
-        let values: Vec<f32> = scores.into_data().convert::<f32>().try_to_vec().expect("f32, as converted");
+        let input: Vec<i32> = codes.iter().flat_map(|codes| -> Vec<i32> { of_item(codes) }).collect();
+        let mut values: Vec<f32> = Vec::new();
+        for Pass { memory, hidden, times } in &mut self.passes {
+            let shape = [*times * codes.len(), pattern.codebooks(), count];
+            let input = Tensor::<3, Int>::from_data(TensorData::new(input.repeat(*times), shape), &self.device);
+            let scores = self.network.step(input, memory, hidden.as_ref());
+            values.extend(scores.into_data().convert::<f32>().iter::<f32>());
+        }
+        let streams: usize = self.passes.iter().map(|pass| pass.times).sum();
+        let length = values.len() / (streams * codes.len());
         let (with, without) = values.split_at(codes.len() * length);
         let with = with.chunks_exact(length);
         match self.scale {

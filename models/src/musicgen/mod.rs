@@ -28,7 +28,7 @@ pub use conditional::{MelodySize, Musicgen, MusicgenConfig, Padding};
 pub use config::MusicgenDecoderConfig;
 pub use decoding::Decoding;
 pub use delay::DelayPattern;
-pub use generate::{Condition, Conditioning, Generation, GenerationError, generate};
+pub use generate::{Condition, Conditioning, Generation, GenerationError, Streams, generate};
 pub use layer::DecoderLayer;
 pub use memory::Memory;
 pub use model::{MusicgenDecoder, MusicgenForCausalLm, MusicgenModel};

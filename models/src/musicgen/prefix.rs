@@ -1,6 +1,6 @@
 use burn::tensor::{Tensor, TensorData};
 
-use super::generate::Conditioning;
+use super::generate::{Conditioning, Streams};
 use super::{Memory, Musicgen, MusicgenForCausalLm, Padding};
 use crate::ops::linear;
 
@@ -68,13 +68,16 @@ impl Conditioning for Prefix {
         self.filling.len()
     }
 
-    fn begin(&self, network: &MusicgenForCausalLm, steps: usize, guided: bool) -> (Memory, Option<Tensor<2>>) {
-        let mut states = self.states.clone();
-        let mut filling = self.filling.clone();
-        if guided {
-            states = Tensor::cat(vec![states, self.absent.clone()], 0);
-            filling.extend_from_within(..);
-        }
+    fn begin(&self, network: &MusicgenForCausalLm, steps: usize, streams: Streams) -> (Memory, Option<Tensor<2>>) {
+        let Self { states, absent, mut filling } = self.clone();
+        let states = match streams {
+            Streams::With => states,
+            Streams::Without => absent,
+            Streams::Both => {
+                filling.extend_from_within(..);
+                Tensor::cat(vec![states, absent], 0)
+            }
+        };
         (network.memory_behind(states, &filling, steps), None)
     }
 }

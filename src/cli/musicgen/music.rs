@@ -47,6 +47,9 @@ pub struct Music {
     /// How strongly to follow the caption; 1 is no guidance
     #[arg(long, alias = "cfg-coef", value_name = "X", value_parser = finite::<f64>)]
     guidance_scale: Option<f64>,
+    /// Guide in two passes: slower, with the same results
+    #[arg(long)]
+    two_step_cfg: bool,
     /// Draw from so many of the best tokens; 0 for all
     #[arg(long, value_name = "N")]
     top_k: Option<usize>,
@@ -144,6 +147,7 @@ impl Music {
             .flag("sampling.seed", global.seed)
             .flag("sampling.duration", self.duration)
             .flag("sampling.guidance_scale", self.guidance_scale)
+            .flag("sampling.two_step_cfg", self.two_step_cfg.then_some(true))
             .flag("sampling.top_k", self.top_k)
             .flag("sampling.top_p", self.top_p)
             .flag("sampling.temperature", self.temperature)

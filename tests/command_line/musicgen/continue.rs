@@ -93,8 +93,14 @@ fn windows_go_on_from_each_other() {
     let (config, network) = network::open::<MusicgenConfig>(&folder.path().join("model"), &Device::flex()).unwrap();
     let follow = |prompt: Vec<Vec<usize>>, frames| {
         let prompts = [prompt];
-        let generation =
-            Generation { frames, prompts: &prompts, sampling: Sampling::GREEDY, guidance_scale: 1.0, seeds: &[0] };
+        let generation = Generation {
+            frames,
+            prompts: &prompts,
+            sampling: Sampling::GREEDY,
+            guidance_scale: 1.0,
+            two_step_cfg: false,
+            seeds: &[0],
+        };
         let go_on = |_: usize, _: &[Vec<Vec<usize>>]| ControlFlow::Continue(());
         generate(&network.decoder, &config.decoder, None, &generation, go_on).unwrap().remove(0)
     };
