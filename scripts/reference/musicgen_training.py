@@ -7,7 +7,7 @@ Needs torch and omegaconf; downloads nothing.
 """
 
 import sys
-from collections import OrderedDict, defaultdict
+from collections import OrderedDict
 from pathlib import Path
 
 import torch
@@ -39,7 +39,7 @@ def main():
         "model": OrderedDict((name, torch.zeros_like(tensor)) for name, tensor in list(network.items())[:2]),
         "ema": {"state": {"model": {first: torch.ones_like(network[first])}}},
         "optimizer": {"state": moments, "param_groups": [{"lr": 1e-5, "betas": (0.9, 0.95), "params": [0]}]},
-        "history": [{"train": defaultdict(float, ce=2.5)}],
+        "history": [{"train": {"ce": 2.5}}],
         "xp.cfg": settings,
         "xp.sig": "0123abcd",
     }

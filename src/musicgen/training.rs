@@ -96,6 +96,9 @@ fn flatten(
     let below = |part: &str| if name.is_empty() { part.to_owned() } else { format!("{name}.{part}") };
     let content = entry(pickle, *state, "_content");
     match content.and_then(|content| pickle.object(content)) {
+        // As YAML has them.
+        Some(Object::Dict(entries)) if entries.is_empty() => values.push((name.to_owned(), "{}".to_owned())),
+        Some(Object::List(entries)) if entries.is_empty() => values.push((name.to_owned(), "[]".to_owned())),
         Some(Object::Dict(entries)) => {
             for (key, value) in entries {
                 if let Some(key) = plain(*key) {
@@ -123,7 +126,7 @@ fn plain(value: Value) -> Option<String> {
         Value::None => "null".to_owned(),
         Value::Bool(value) => value.to_string(),
         Value::Int(value) => value.to_string(),
-        Value::Number(bytes) => f64::from_be_bytes(bytes.try_into().ok()?).to_string(),
+        Value::Number(bytes) => format!("{:?}", f64::from_be_bytes(bytes.try_into().ok()?)),
         Value::Text(text) => text.to_owned(),
         _ => return None,
     })

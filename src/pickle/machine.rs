@@ -322,8 +322,6 @@ impl<'a> Machine<'a> {
     fn append(&mut self, parts: Vec<Value<'a>>) -> Result<(), Fault> {
         match self.target()? {
             Object::List(list) => list.extend(parts),
-            // What is not made holds nothing.
-            Object::Call { .. } => {}
             _ => return Err(Fault::new("another object", "a list")),
         }
         Ok(())
@@ -335,7 +333,6 @@ impl<'a> Machine<'a> {
         };
         match self.target()? {
             Object::Dict(dict) => dict.extend(pairs.iter().map(|[key, value]| (*key, *value))),
-            Object::Call { .. } => {}
             _ => return Err(Fault::new("another object", "a dictionary")),
         }
         Ok(())

@@ -44,12 +44,13 @@ impl Audiocraft {
     ///
     /// Names the file, and in it the field, that is missing, not as it should be, or of a model of another kind.
     pub fn open(file: &Path) -> Result<Self, NetworkError> {
+        let weights = Checkpoint::open(file)?.best_state()?;
         let Some(yaml) = text(file, "xp.cfg") else {
             let (file, field) = (file.to_owned(), "xp.cfg".to_owned());
             let (found, expected) = ("no text".to_owned(), "YAML, as audiocraft's export_lm writes it".to_owned());
             return Err(CheckpointError::Format { file, field, found, expected }.into());
         };
-        Self::described(file, &OmegaConf::parse(&yaml))
+        Self::of(file, weights, &OmegaConf::parse(&yaml))
     }
 
     /// The same of a file whose description stands elsewhere, or in another form: the state of a training.
@@ -58,7 +59,10 @@ impl Audiocraft {
     ///
     /// As [`Audiocraft::open`].
     pub fn described(file: &Path, settings: &OmegaConf) -> Result<Self, NetworkError> {
-        let weights = Checkpoint::open(file)?.best_state()?;
+        Self::of(file, Checkpoint::open(file)?.best_state()?, settings)
+    }
+
+    fn of(file: &Path, weights: Checkpoint, settings: &OmegaConf) -> Result<Self, NetworkError> {
         let file = file.to_owned();
         let described =
             audiocraft::read(settings).and_then(|description| description.decoder.validate().map(|()| description));

@@ -26,7 +26,9 @@ fn captions_become_files() {
     assert_eq!(lines.iter().map(|line| line["file"].as_str().unwrap()).collect::<Vec<_>>(), ["one.wav", "two.mp3"]);
 
     // In company each is the same as alone.
-    generate(folder.path(), "together", &[&arguments[..], &["--batch-size", "2"]].concat()).ends_with(0);
+    // And with guidance in one pass or two.
+    let together = [&arguments[..], &["--batch-size", "2", "--two-step-cfg"]].concat();
+    generate(folder.path(), "together", &together).ends_with(0);
     assert_eq!(fs::read(at("together/one.wav")).unwrap(), fs::read(at("out/one.wav")).unwrap());
     assert_eq!(codes(at("together/one.npy")).values, one.values);
     assert_eq!(codes(at("together/two.npy")).values, codes(at("out/two.npy")).values);
