@@ -12,6 +12,7 @@ transformers; downloads nothing.
 
 import re
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -190,8 +191,10 @@ def network(sizes):
     return model
 
 
-def stages(model, states):
-    decoder, taps = model.decoder, {}
+@contextmanager
+def tapped(modules):
+    """What modules give while they are called, by their names."""
+    taps = {}
 
     def keep(name):
         def hook(_module, _inputs, output):
@@ -199,19 +202,46 @@ def stages(model, states):
 
         return hook
 
-    inner = decoder.model.decoder
-    hooks = [layer.register_forward_hook(keep(f"layer.{index}")) for index, layer in enumerate(inner.layers)]
-    hooks.append(inner.layer_norm.register_forward_hook(keep("normed")))
+    hooks = [module.register_forward_hook(keep(name)) for name, module in modules.items()]
+    yield taps
+    for hook in hooks:
+        hook.remove()
+
+
+@contextmanager
+def decoded(model):
+    """What the codec is given to decode: of stereo left and right, each of half the codebooks."""
+    found, decode = [], model.audio_encoder.decode
+
+    def listen(codes, *arguments, **options):
+        found.append(codes[0])
+        return decode(codes, *arguments, **options)
+
+    model.audio_encoder.decode = listen
+    yield found
+    model.audio_encoder.decode = decode
+
+
+def both(found):
+    """Left and right as one."""
+    return torch.stack(found, 2).flatten(1, 2) if len(found) == 2 else found[0]
+
+
+def layers(inner):
+    return {f"layer.{index}": layer for index, layer in enumerate(inner.layers)}
+
+
+def stages(model, states):
+    decoder, inner = model.decoder, model.decoder.model.decoder
     codes = torch.randint(0, TOKENS + 1, (2, decoder.num_codebooks, 11))
     weights = torch.randn(2, decoder.num_codebooks, 11, TOKENS)
-    output = decoder(
-        input_ids=codes.reshape(-1, 11), encoder_hidden_states=states, encoder_attention_mask=MASK, use_cache=False
-    )
+    with tapped(layers(inner) | {"normed": inner.layer_norm}) as taps:
+        output = decoder(
+            input_ids=codes.reshape(-1, 11), encoder_hidden_states=states, encoder_attention_mask=MASK, use_cache=False
+        )
     logits = output.logits.reshape(weights.shape)
     names, parameters = zip(*decoder.named_parameters())
     gradients = torch.autograd.grad((logits * weights).sum(), [states, *parameters], allow_unused=True)
-    for hook in hooks:
-        hook.remove()
     with torch.no_grad():
         unmasked = decoder(input_ids=codes.reshape(-1, 11), encoder_hidden_states=states, use_cache=False).logits
         alone = decoder(input_ids=codes.reshape(-1, 11), use_cache=False).logits
@@ -225,14 +255,6 @@ def stages(model, states):
 
 def generated(model, states, frames, prompt=None, scale=3.0, mask=MASK):
     """The codes of `frames` frames; `prompt` is `[batch, codebook, frame]`."""
-    found = []
-    decode = model.audio_encoder.decode
-
-    def listen(codes, *arguments, **options):
-        found.append(codes[0])
-        return decode(codes, *arguments, **options)
-
-    model.audio_encoder.decode = listen
     batch = states.shape[0]
     # What stands behind the projection is given, whatever the caption.
     projection, model.enc_to_dec_proj = model.enc_to_dec_proj, torch.nn.Identity()
@@ -243,15 +265,13 @@ def generated(model, states, frames, prompt=None, scale=3.0, mask=MASK):
     else:
         first = torch.full((batch, model.decoder.num_codebooks, 1), TOKENS)
         start = {"decoder_input_ids": torch.cat([first, prompt], -1).reshape(-1, prompt.shape[-1] + 1)}
-    model.generate(
-        input_ids=torch.ones(batch, MASK.shape[1], dtype=torch.long), attention_mask=mask[:batch], do_sample=False,
-        guidance_scale=scale, max_length=frames + DELAY + 1, **start,
-    )
-    model.audio_encoder.decode, model.enc_to_dec_proj, model.text_encoder.forward = decode, projection, encode
-    if len(found) == 2:
-        # Left and right, each of half the codebooks.
-        return torch.stack(found, 2).flatten(1, 2)
-    return found[0]
+    with decoded(model) as found:
+        model.generate(
+            input_ids=torch.ones(batch, MASK.shape[1], dtype=torch.long), attention_mask=mask[:batch], do_sample=False,
+            guidance_scale=scale, max_length=frames + DELAY + 1, **start,
+        )
+    model.enc_to_dec_proj, model.text_encoder.forward = projection, encode
+    return both(found)
 
 
 def whole(folder):

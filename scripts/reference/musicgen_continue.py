@@ -19,10 +19,10 @@ from safetensors.torch import save_file
 from tokenizers import Tokenizer
 from transformers import MusicgenForConditionalGeneration
 
+from musicgen import DELAY, decoded
+
 CAPTION = "A soft piano melody over warm strings."
 FRAMES = 120
-# The lag of the last codebook.
-DELAY = 3
 
 
 def main():
@@ -36,15 +36,7 @@ def main():
     time = torch.arange(2190) / 8000
     recording = 0.4 * torch.sin(2 * torch.pi * 220 * time) + 0.2 * torch.sin(2 * torch.pi * 1830 * time + 60 * time**2)
     ids = torch.tensor([Tokenizer.from_file(str(fixtures / "t5/flan/tokenizer.json")).encode(CAPTION).ids])
-    found = []
-    decode = model.audio_encoder.decode
-
-    def listen(codes, *arguments, **options):
-        found.append(codes[0])
-        return decode(codes, *arguments, **options)
-
-    model.audio_encoder.decode = listen
-    with torch.no_grad():
+    with torch.no_grad(), decoded(model) as found:
         model.generate(
             input_ids=ids, attention_mask=torch.ones_like(ids), input_values=recording[None, None], do_sample=False,
             guidance_scale=3.0, max_length=FRAMES + DELAY + 1,

@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from transformers import EncodecConfig, MusicgenMelodyConfig, MusicgenMelodyForConditionalGeneration, T5Config
 from transformers.models.musicgen_melody.configuration_musicgen_melody import MusicgenMelodyDecoderConfig
 
-from musicgen import DELAY, MASK, TOKENS, XP_CFG, audiocraft_names
+from musicgen import DELAY, MASK, TOKENS, XP_CFG, audiocraft_names, both, decoded, layers, tapped
 
 CLASSES = 12
 # Thirty seconds at 8 kHz.
@@ -90,20 +90,10 @@ def prefix(model, melody, items=2, mask=MASK):
 
 
 def stages(model, states):
-    decoder, taps = model.decoder, {}
-
-    def keep(name):
-        def hook(_module, _inputs, output):
-            taps[name] = (output[0] if isinstance(output, tuple) else output).detach()
-
-        return hook
-
-    inner = decoder.model.decoder
-    hooks = [layer.register_forward_hook(keep(f"layer.{index}")) for index, layer in enumerate(inner.layers)]
+    decoder = model.decoder
     codes = torch.randint(0, TOKENS + 1, (2, decoder.num_codebooks, 7))
-    logits = decoder(input_ids=codes.reshape(-1, 7), encoder_hidden_states=states, use_cache=False).logits
-    for hook in hooks:
-        hook.remove()
+    with tapped(layers(decoder.model.decoder)) as taps:
+        logits = decoder(input_ids=codes.reshape(-1, 7), encoder_hidden_states=states, use_cache=False).logits
     # The scores of what is before the codes are of nothing.
     logits = logits.reshape(2, decoder.num_codebooks, -1, TOKENS)[:, :, -7:]
     return taps | {"codes": codes.float(), "logits": logits}
@@ -111,27 +101,18 @@ def stages(model, states):
 
 def generated(model, melody, frames, items=2, prompt=None, scale=3.0, ids=IDS, mask=MASK):
     """The codes of `frames` frames; `prompt` is `[batch, codebook, frame]`."""
-    found = []
-    decode = model.audio_encoder.decode
-
-    def listen(codes, *arguments, **options):
-        found.append(codes[0])
-        return decode(codes, *arguments, **options)
-
-    model.audio_encoder.decode = listen
     start = {}
     if prompt is not None:
         first = torch.full((items, model.decoder.num_codebooks, 1), TOKENS)
         start = {"decoder_input_ids": torch.cat([first, prompt], -1).reshape(-1, prompt.shape[-1] + 1)}
     if melody is not None:
         start["input_features"] = melody
-    audio = model.generate(
-        input_ids=ids[:items], attention_mask=mask[:items], do_sample=False, guidance_scale=scale,
-        max_length=frames + DELAY + 1, **start,
-    )
-    model.audio_encoder.decode = decode
-    codes = torch.stack(found, 2).flatten(1, 2) if len(found) == 2 else found[0]
-    return codes, audio
+    with decoded(model) as found:
+        audio = model.generate(
+            input_ids=ids[:items], attention_mask=mask[:items], do_sample=False, guidance_scale=scale,
+            max_length=frames + DELAY + 1, **start,
+        )
+    return both(found), audio
 
 
 def one_hot(classes):
