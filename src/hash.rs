@@ -34,6 +34,11 @@ pub fn of_files(files: &[PathBuf]) -> Result<String, HashError> {
     Ok(hex(digest))
 }
 
+/// SHA-256 of some bytes.
+pub fn of_bytes(bytes: &[u8]) -> String {
+    hex(Sha256::new_with_prefix(bytes))
+}
+
 /// A digest as it is written.
 pub fn hex(digest: Sha256) -> String {
     digest.finalize().iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))

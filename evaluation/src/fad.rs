@@ -16,7 +16,6 @@ pub fn frechet_interval(
         let drawn = Statistics::weighted(generated.vectors(), |row| times[clip_of[row]]);
         drawn.gaussian().ok()?.frechet_distance(reference).ok()
     });
-    // Turning a bias round may lead below what a distance can be.
     interval.map(|interval| interval.within(0.0..=f64::INFINITY))
 }
 

@@ -58,7 +58,6 @@ pub(crate) fn find(layer: usize, weights: &Path) -> Result<PathBuf, WeightsError
 #[derive(Clone)]
 pub struct Mert {
     network: network::Mert,
-    layers: usize,
     /// From 1 on.
     layer: usize,
     dim: usize,
@@ -108,8 +107,7 @@ impl Mert {
         }
         let weights = Checkpoint::open(&folder)?.path().to_owned();
         let dim = config.hidden_size;
-        let layers = config.num_hidden_layers;
-        Ok(Self { network, layers, layer, dim, normalize: do_normalize, weights, device: device.clone() })
+        Ok(Self { network, layer, dim, normalize: do_normalize, weights, device: device.clone() })
     }
 }
 
@@ -157,7 +155,7 @@ impl Embedder for Mert {
     }
 
     fn sibling(&self, name: &str) -> Option<Box<dyn Embedder>> {
-        let layer = layer_of(name).filter(|layer| *layer <= self.layers)?;
+        let layer = layer_of(name).filter(|layer| *layer <= self.network.encoder.layers.len())?;
         Some(Box::new(Self { layer, ..self.clone() }))
     }
 }

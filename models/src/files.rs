@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Component, Path};
+use std::time::{Duration, UNIX_EPOCH};
 
 /// Writes `bytes` to `path` as [`write_atomically`] does.
 ///
@@ -72,6 +73,17 @@ pub fn remove_if_there(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
+}
+
+/// What changes with a file: its size, and when it was written, counted from 1970; 0 where the system does not know.
+///
+/// # Errors
+///
+/// If it cannot be looked at.
+pub fn stamp(path: &Path) -> io::Result<(u64, Duration)> {
+    let metadata = fs::metadata(path)?;
+    let modified = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    Ok((metadata.len(), modified.unwrap_or_default()))
 }
 
 /// Whether a name from elsewhere leads to a file of the folder that it is joined to, on every system.

@@ -1,8 +1,7 @@
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::UNIX_EPOCH;
 
+use nocturne_models::files::stamp;
 use nocturne_vocoder::audio::READS;
 
 use super::journal::JobKey;
@@ -39,11 +38,10 @@ impl Inputs {
     pub fn key(&self, options: &PrepareOptions) -> Result<JobKey, DatasetError> {
         let mut parts = Vec::new();
         for (path, name) in &self.files {
-            let metadata = fs::metadata(path).map_err(DatasetError::io(path))?;
-            let modified = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+            let (bytes, modified) = stamp(path).map_err(DatasetError::io(path))?;
             parts.push(name.as_bytes().to_vec());
-            parts.push(metadata.len().to_le_bytes().to_vec());
-            parts.push(modified.unwrap_or_default().as_nanos().to_le_bytes().to_vec());
+            parts.push(bytes.to_le_bytes().to_vec());
+            parts.push(modified.as_nanos().to_le_bytes().to_vec());
         }
         let options_json = serde_json::to_value(options);
         let options = options_json.map_err(|error| DatasetError::io(&options.input_dir)(error.into()))?;

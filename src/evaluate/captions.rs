@@ -7,13 +7,12 @@ use std::sync::atomic::Ordering;
 use ndarray::{Array1, Axis};
 use nocturne_evaluation::clap::Training;
 use nocturne_evaluation::clap_text::ClapCaptions;
-use sha2::{Digest, Sha256};
 
 use super::cache::Cache;
 use super::ids::Ids;
 use super::{EvaluateError, Hearing};
 use crate::encodings::captions;
-use crate::hash::{self, hex};
+use crate::hash;
 
 /// Captions between two looks at whether to stop.
 const AT_ONCE: usize = 32;
@@ -109,5 +108,5 @@ impl<'a> Encoder<'a> {
 }
 
 fn key(caption: &str) -> String {
-    hex(Sha256::new().chain_update(caption.as_bytes()))
+    hash::of_bytes(caption.as_bytes())
 }

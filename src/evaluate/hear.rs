@@ -8,12 +8,11 @@ use ndarray::{Array2, Axis, concatenate};
 use nocturne_evaluation::embedder::Embedder;
 use nocturne_vocoder::audio::{Audio, MAX_SAMPLES, decode_bytes};
 use rayon::prelude::*;
-use sha2::{Digest, Sha256};
 
 use super::cache::Cache;
 use super::listener::Listener;
 use super::{EvaluateError, Profile};
-use crate::hash::hex;
+use crate::hash;
 
 /// Samples that may wait for the networks, beside one file a thread: 32 MiB, which some networks hear at six times the rate.
 const WAITING: usize = 1 << 23;
@@ -78,9 +77,7 @@ impl<'a> Hearer<'a> {
 
     fn read(&self, path: &Path) -> Result<File, String> {
         let bytes = fs::read(path).map_err(|error| error.to_string())?;
-        let mut digest = Sha256::new();
-        digest.update(&bytes);
-        let hash = hex(digest);
+        let hash = hash::of_bytes(&bytes);
         let kept = |cache: &Option<Cache>| {
             let values = cache.as_ref()?.find(&hash)?;
             Some(Vectors { values, from_cache: true })

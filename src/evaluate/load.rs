@@ -7,7 +7,6 @@ use std::sync::atomic::Ordering;
 use ndarray::Array2;
 use nocturne_evaluation::fadtk::stored;
 use rayon::prelude::*;
-use sha2::{Digest, Sha256};
 
 use super::hear::{Hearer, Vectors};
 use super::intake::{Keep, Kept, Tally};
@@ -16,7 +15,7 @@ use super::set::{Set, statistics};
 use super::source::Source;
 use super::{EvaluateError, Hearing, Manifest};
 use crate::dataset::Shard;
-use crate::hash::hex;
+use crate::hash;
 use crate::npy;
 use crate::skipped::Skipped;
 
@@ -192,9 +191,7 @@ impl<'a> Loader<'a> {
 /// Embeddings of one file; the error is in words, for `skipped.jsonl`.
 fn read_vectors(path: &Path) -> Result<(String, Vec<Vectors>), String> {
     let bytes = fs::read(path).map_err(|error| error.to_string())?;
-    let mut digest = Sha256::new();
-    digest.update(&bytes);
-    Ok((hex(digest), vec![Vectors { values: vectors_of(&bytes, path)?, from_cache: false }]))
+    Ok((hash::of_bytes(&bytes), vec![Vectors { values: vectors_of(&bytes, path)?, from_cache: false }]))
 }
 
 /// `[frame, dim]`, or `[dim]` as one frame.

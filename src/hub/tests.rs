@@ -7,9 +7,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use sha2::{Digest, Sha256};
-
 use super::*;
+use crate::hash::of_bytes;
 
 const NAME: &str = "nvidia/small";
 const WANTED: [Wanted; 2] = [&["config.json"], &["weights.safetensors", "weights.pt"]];
@@ -78,11 +77,11 @@ impl Shop {
         };
         let headers = format!("X-Repo-Commit: {COMMIT}\r\n");
         if file == "weights.pt" {
-            let (hash, size) = (sha(body), body.len());
+            let (hash, size) = (of_bytes(body), body.len());
             let linked = format!("X-Linked-Etag: \"{hash}\"\r\nX-Linked-Size: {size}\r\nContent-Length: 0\r\n");
             return send("302 Found", &format!("{headers}{linked}Location: {origin}/store/{file}\r\n"), b"");
         }
-        let etag = if file == "config.json" { "abc123".to_owned() } else { sha(body)[..40].to_owned() };
+        let etag = if file == "config.json" { "abc123".to_owned() } else { of_bytes(body)[..40].to_owned() };
         send("200 OK", &format!("{headers}ETag: \"{etag}\"\r\nContent-Length: {}\r\n", body.len()), body);
     }
 
@@ -90,10 +89,6 @@ impl Shop {
     fn asked(&self) -> Vec<String> {
         std::mem::take(&mut self.asked.lock().unwrap())
     }
-}
-
-fn sha(bytes: &[u8]) -> String {
-    crate::hash::hex(Sha256::new_with_prefix(bytes))
 }
 
 fn hub(cache: &Path, endpoint: &str) -> Hub {
@@ -116,7 +111,7 @@ fn what_is_downloaded_lies_where_python_looks_and_is_not_asked_for_again() {
         .map(|e| e.unwrap().file_name().into_string().unwrap())
         .collect();
     blobs.sort();
-    let mut expected = ["abc123".to_owned(), sha(&weights)];
+    let mut expected = ["abc123".to_owned(), of_bytes(&weights)];
     expected.sort();
     assert_eq!(blobs, expected);
     #[cfg(unix)]
@@ -199,7 +194,7 @@ fn other_bytes_than_were_promised_are_refused() {
     // What was left of another file of that name.
     let blobs = cache.path().join("models--nvidia--small/blobs");
     fs::create_dir_all(&blobs).unwrap();
-    fs::write(blobs.join(format!("{}.incomplete", sha(&[1; 1000]))), [2; 500]).unwrap();
+    fs::write(blobs.join(format!("{}.incomplete", of_bytes(&[1; 1000]))), [2; 500]).unwrap();
     let endpoint = shop.open();
     let error = hub(cache.path(), &endpoint).resolve(NAME, &WANTED).unwrap_err();
     assert!(matches!(&error, HubError::Answer { found, .. } if found.starts_with("SHA-256")), "{error}");

@@ -1,12 +1,11 @@
 //! What decoding recordings once has shown, kept with the state of a run: a resumed one does not do it again.
 
-use nocturne_models::files::write_atomic;
+use nocturne_models::files::{stamp, write_atomic};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
-use std::fs::{self, Metadata};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
 
 /// What a recording turned out to be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,13 +52,13 @@ impl Checked {
     /// What is known of a recording that has not changed since.
     pub fn finding(&self, recording: &Path) -> Option<&Finding> {
         let line = self.lines.get(recording)?;
-        (stamp(&fs::metadata(recording).ok()?) == (line.bytes, line.modified)).then_some(&line.finding)
+        (stamp_of(recording).ok()? == (line.bytes, line.modified)).then_some(&line.finding)
     }
 
     /// Adds what was found. A recording that is no longer there is found again another time.
     pub fn add(&mut self, recording: &Path, finding: Finding) {
-        if let Ok(metadata) = fs::metadata(recording) {
-            let (audio_file, (bytes, modified)) = (recording.to_owned(), stamp(&metadata));
+        if let Ok((bytes, modified)) = stamp_of(recording) {
+            let audio_file = recording.to_owned();
             let line = Line { audio_file: audio_file.clone(), rate: self.rate, bytes, modified, finding };
             self.lines.insert(audio_file, line);
         }
@@ -80,10 +79,10 @@ impl Checked {
     }
 }
 
-/// What changes with a file: its size, and when it was written, in nanoseconds.
-fn stamp(metadata: &Metadata) -> (u64, u64) {
-    let modified = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-    (metadata.len(), u64::try_from(modified.unwrap_or_default().as_nanos()).unwrap_or(u64::MAX))
+/// Size and nanoseconds, as a line has them.
+fn stamp_of(recording: &Path) -> io::Result<(u64, u64)> {
+    let (bytes, modified) = stamp(recording)?;
+    Ok((bytes, u64::try_from(modified.as_nanos()).unwrap_or(u64::MAX)))
 }
 
 #[cfg(test)]

@@ -43,7 +43,7 @@ impl Melody {
     }
 
     fn at(sample_rate: u32, audio: Audio, classes: usize) -> Self {
-        let chroma = Chroma::new(sample_rate, Chroma::N_FFT, Chroma::HOP_LENGTH, classes);
+        let chroma = Chroma::new(sample_rate, MelodySize::N_FFT, MelodySize::HOP_LENGTH, classes);
         Self { samples: audio.into_mono(sample_rate), sample_rate, chroma }
     }
 

@@ -10,11 +10,6 @@ pub struct Chroma {
 }
 
 impl Chroma {
-    /// Samples of a frame of the published models, and from one frame to the next, at any rate.
-    pub const N_FFT: usize = 1 << 14;
-    /// A quarter of it.
-    pub const HOP_LENGTH: usize = Self::N_FFT / 4;
-
     /// Of `classes` pitch classes, which begin at C where they are twelve. Nothing may be zero.
     pub fn new(sample_rate: u32, n_fft: usize, hop_length: usize, classes: usize) -> Self {
         Self { stft: Stft::new(n_fft, hop_length), bank: filterbank(sample_rate, n_fft, classes) }
@@ -125,6 +120,8 @@ fn filterbank(sample_rate: u32, n_fft: usize, classes: usize) -> MelFilterbank {
 
 #[cfg(test)]
 mod tests {
+    use nocturne_models::musicgen::MelodySize;
+
     use super::*;
 
     const RATE: u32 = 32_000;
@@ -134,7 +131,7 @@ mod tests {
     }
 
     fn published() -> Chroma {
-        Chroma::new(RATE, Chroma::N_FFT, Chroma::HOP_LENGTH, 12)
+        Chroma::new(RATE, MelodySize::N_FFT, MelodySize::HOP_LENGTH, 12)
     }
 
     #[test]
@@ -152,7 +149,8 @@ mod tests {
     #[test]
     fn a_melody_is_followed() {
         let notes = [0, 4, 7, 11];
-        let of_class = |class: &i32| tone(261.625_565 * libm::exp2(f64::from(*class) / 12.0), 4 * Chroma::HOP_LENGTH);
+        let of_class =
+            |class: &i32| tone(261.625_565 * libm::exp2(f64::from(*class) / 12.0), 4 * MelodySize::HOP_LENGTH);
         let samples: Vec<f32> = notes.iter().flat_map(of_class).collect();
         let found = published().strongest(&samples, 100);
         assert_eq!(found.len(), 17);

@@ -5,6 +5,7 @@ use std::f64::consts::TAU;
 use std::path::Path;
 
 use nocturne_models::checkpoint::Checkpoint;
+use nocturne_models::musicgen::MelodySize;
 use nocturne_vocoder::chroma::Chroma;
 
 /// Float32 in another order of summation.
@@ -41,9 +42,9 @@ fn filters_are_those_of_librosa() {
     let reference = reference();
     let small = Chroma::new(8_000, 512, 128, 12);
     compare("small", &small.filters(), &reference.read("small.filters").unwrap());
-    let published = Chroma::new(32_000, Chroma::N_FFT, Chroma::HOP_LENGTH, 12).filters();
+    let published = Chroma::new(32_000, MelodySize::N_FFT, MelodySize::HOP_LENGTH, 12).filters();
     let some: Vec<f32> =
-        published.chunks(Chroma::N_FFT / 2 + 1).flat_map(|row| row.iter().step_by(61).copied()).collect();
+        published.chunks(MelodySize::N_FFT / 2 + 1).flat_map(|row| row.iter().step_by(61).copied()).collect();
     compare("published", &some, &reference.read("published.filters").unwrap());
 }
 
@@ -51,7 +52,7 @@ fn filters_are_those_of_librosa() {
 fn chromas_and_their_strongest_classes_match() {
     let reference = reference();
     let small = Chroma::new(8_000, 512, 128, 12);
-    let published = Chroma::new(32_000, Chroma::N_FFT, Chroma::HOP_LENGTH, 12);
+    let published = Chroma::new(32_000, MelodySize::N_FFT, MelodySize::HOP_LENGTH, 12);
     let samples = |name: &str| reference.read(name).unwrap();
     for (name, chroma, samples) in [
         ("small", &small, samples("small.samples")),

@@ -6,10 +6,8 @@ use super::MelodySize;
 use crate::checkpoint::{Named, OmegaConf};
 use crate::network::{ConfigError, check};
 
-/// Samples of a frame, two to the power that published models have, and from one frame to the next.
+/// Two to this power are the samples of a frame, [`MelodySize::N_FFT`].
 const EXPONENT: &str = "14";
-const N_FFT: usize = 1 << 14;
-const HOP_LENGTH: usize = N_FFT / 4;
 
 /// What a frame is multiplied with: kept in checkpoints, computed wherever it is used.
 pub(super) const WINDOW: &str = "condition_provider.conditioners.self_wav.chroma.spec.window";
@@ -23,9 +21,14 @@ const KNOWN: [(&str, &str); 4] = [
 ];
 
 impl MelodySize {
+    /// Samples of a frame of the published models, at any rate.
+    pub const N_FFT: usize = 1 << 14;
+    /// And from one frame to the next.
+    pub const HOP_LENGTH: usize = Self::N_FFT / 4;
+
     /// Frames of a melody as long as what a model was trained on, as audiocraft counts them.
     pub fn frames_of(sample_rate: u32, seconds: f64) -> usize {
-        1 + ((f64::from(sample_rate) * seconds) as usize).max(N_FFT) / HOP_LENGTH
+        1 + ((f64::from(sample_rate) * seconds) as usize).max(Self::N_FFT) / Self::HOP_LENGTH
     }
 }
 
@@ -70,10 +73,10 @@ pub(super) fn section(classes: usize) -> String {
 
 /// Hann's window, which audiocraft will not open a model without.
 pub(super) fn window() -> Named {
-    let angle = |sample: usize| std::f64::consts::TAU * sample as f64 / N_FFT as f64;
-    let values: Vec<f32> = (0..N_FFT).map(|sample| (0.5 - 0.5 * libm::cos(angle(sample))) as f32).collect();
+    let angle = |sample: usize| std::f64::consts::TAU * sample as f64 / MelodySize::N_FFT as f64;
+    let values: Vec<f32> = (0..MelodySize::N_FFT).map(|sample| (0.5 - 0.5 * libm::cos(angle(sample))) as f32).collect();
     let values = Tensor::<1>::from_floats(values.as_slice(), &Device::flex());
-    Named { name: WINDOW.to_owned(), shape: vec![N_FFT], values }
+    Named { name: WINDOW.to_owned(), shape: vec![MelodySize::N_FFT], values }
 }
 
 #[cfg(test)]

@@ -82,6 +82,13 @@ pub struct Music {
     zip: Option<PathBuf>,
 }
 
+/// Where the music goes.
+enum Place<'a> {
+    Folder(&'a Path),
+    /// As it was named, and what that is.
+    Stream(&'a Path, Target),
+}
+
 impl Music {
     /// Makes the music, of what begins with `recording` where there is one.
     pub(super) fn run(self, recording: Option<Audio>, global: &Global, output: &Output) -> Result<Outcome, Failure> {
@@ -115,30 +122,38 @@ impl Music {
             }
             progress.at(done as u64, "");
         };
-        let target = self.stream.as_deref().map(Target::of);
-        let generated = match (&target, &self.output_dir) {
-            (Some(target), _) => musicgen::stream(&job, target, on_progress),
-            (None, Some(folder)) => {
+        let place = self.place()?;
+        let generated = match &place {
+            Place::Folder(folder) => {
                 let files = Files { folder, save_codes: self.save_codes, zip: self.zip.as_deref() };
                 musicgen::generate(&job, files, on_progress)
             }
-            (None, None) => return Err(Failure::arguments("expected --output-dir or --stream")),
+            Place::Stream(_, target) => musicgen::stream(&job, target, on_progress),
         };
         progress.finish();
         let generated = generated.map_err(failure)?;
-        let resolved = match (&target, &self.output_dir) {
-            (Some(Target::File(path)), _) => write_resolved_as(&path.with_extension("yaml"), &experiment),
-            (None, Some(folder)) => write_resolved(folder, &experiment),
-            _ => Ok(()),
+        let resolved = match &place {
+            Place::Folder(folder) => write_resolved(folder, &experiment),
+            Place::Stream(_, Target::File(path)) => write_resolved_as(&path.with_extension("yaml"), &experiment),
+            Place::Stream(_, Target::Output) => Ok(()),
         };
         resolved.map_err(Failure::failed)?;
-        let (object, sentence) = match (&self.stream, &self.output_dir) {
-            (None, Some(folder)) => self.of_files(folder, &generated),
-            (stream, _) => of_stream(stream.as_deref().unwrap_or(Path::new("-")), &generated),
+        let (object, sentence) = match &place {
+            Place::Folder(folder) => self.of_files(folder, &generated),
+            Place::Stream(stream, _) => of_stream(stream, &generated),
         };
-        let output = if target == Some(Target::Output) { &output.aside() } else { output };
+        let output = if let Place::Stream(_, Target::Output) = place { &output.aside() } else { output };
         output.result(&object, &sentence);
         Ok(if generated.interrupted { Outcome::Interrupted } else { Outcome::Done })
+    }
+
+    /// Where the music goes; clap sees to it that there is one place.
+    fn place(&self) -> Result<Place<'_>, Failure> {
+        match (&self.stream, &self.output_dir) {
+            (Some(stream), _) => Ok(Place::Stream(stream, Target::of(stream))),
+            (None, Some(folder)) => Ok(Place::Folder(folder)),
+            (None, None) => Err(Failure::arguments("expected --output-dir or --stream")),
+        }
     }
 
     fn experiment(&self, global: &Global) -> Result<MusicgenExperiment, Failure> {
