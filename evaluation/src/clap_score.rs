@@ -6,7 +6,7 @@ use ndarray::{Array1, ArrayView1};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{Bootstrap, Embeddings, Gaussian, Interval, Statistics};
+use crate::{Bootstrap, Draws, Embeddings, Gaussian, Interval};
 
 /// Captions and clips that cannot be paired.
 #[derive(Debug, PartialEq, Error)]
@@ -145,14 +145,14 @@ pub fn clas_interval(
     bootstrap: &Bootstrap,
 ) -> Option<Interval> {
     let clip_of = generated.clip_of_frames();
+    let draws = Draws::of(generated.vectors());
     bootstrap.interval(generated.clips(), estimate, |times| {
         let (mut sum, mut count) = (0.0, 0.0);
         for (cosine, times) in cosines.iter().zip(times).filter_map(|(cosine, times)| Some(((*cosine)?, times))) {
             sum += f64::from(*times) * cosine;
             count += f64::from(*times);
         }
-        let drawn = Statistics::weighted(generated.vectors(), |row| times[clip_of[row]]);
-        let fad = drawn.gaussian().ok()?.frechet_distance(reference).ok()?;
+        let fad = draws.gaussian(|row| times[clip_of[row]]).ok()?.frechet_distance(reference).ok()?;
         (count > 0.0).then(|| clas(sum / count, fad, map))
     })
 }

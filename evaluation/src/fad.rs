@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use crate::{Bootstrap, Embeddings, FrechetError, Gaussian, Interval, Statistics};
+use crate::{Bootstrap, Draws, Embeddings, FrechetError, Gaussian, Interval};
 
 /// Where the distance of a set probably is: the reference stays, the clips are drawn again.
 pub fn frechet_interval(
@@ -12,9 +12,9 @@ pub fn frechet_interval(
     bootstrap: &Bootstrap,
 ) -> Option<Interval> {
     let clip_of = generated.clip_of_frames();
+    let draws = Draws::of(generated.vectors());
     let interval = bootstrap.interval(generated.clips(), estimate, |times| {
-        let drawn = Statistics::weighted(generated.vectors(), |row| times[clip_of[row]]);
-        drawn.gaussian().ok()?.frechet_distance(reference).ok()
+        draws.gaussian(|row| times[clip_of[row]]).ok()?.frechet_distance(reference).ok()
     });
     interval.map(|interval| interval.within(0.0..=f64::INFINITY))
 }

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 use thiserror::Error;
 
-use crate::{FrechetError, Gaussian, Statistics};
+use crate::{Draws, FrechetError, Gaussian};
 
 /// How the distance is carried to infinity.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -75,6 +75,7 @@ impl FadInfinity {
     /// - vectors: `[frame, dim]`
     pub fn run(&self, reference: &Gaussian, vectors: ArrayView2<f32>) -> Result<FadInfinityResult, FadInfinityError> {
         let sizes = self.sizes(vectors.nrows())?;
+        let draws = Draws::of(vectors);
         let all: Vec<f64> = (0..self.replicates * sizes.len())
             .into_par_iter()
             .map(|draw| {
@@ -83,7 +84,7 @@ impl FadInfinity {
                 for _ in 0..sizes[draw % sizes.len()] {
                     times[random.below(vectors.nrows() as u64) as usize] += 1;
                 }
-                Statistics::weighted(vectors, |row| times[row]).gaussian()?.frechet_distance(reference)
+                draws.gaussian(|row| times[row])?.frechet_distance(reference)
             })
             .collect::<Result<_, _>>()?;
         let points: Vec<Vec<(usize, f64)>> = all

@@ -1,9 +1,10 @@
 //! The Fréchet distance between two normal distributions, the last step of every Fréchet audio distance.
 
 use faer::dyn_stack::{MemBuffer, MemStack};
+use faer::linalg::cholesky::llt::factor::{self as cholesky, LltRegularization};
 use faer::linalg::cholesky::llt_pivoting::factor as pivoted;
 use faer::linalg::matmul::triangular::{BlockStructure, matmul};
-use faer::{Accum, Mat, MatRef, Par, Side};
+use faer::{Accum, Mat, Par, Spec};
 use ndarray::{Array1, ArrayView1, ArrayView2, Axis};
 use thiserror::Error;
 
@@ -108,12 +109,32 @@ impl Gaussian {
         let dim = mean.len();
         check(mean_name, mean.shape(), mean.iter(), &[dim])?;
         check(name, covariance.shape(), covariance.iter(), &[dim, dim])?;
-        let matrix = Mat::from_fn(dim, dim, |row, column| covariance[(row.max(column), row.min(column))]);
-        if let Ok(cholesky) = matrix.llt(Side::Lower) {
-            return Ok(Self { mean: mean.to_owned(), factor: cholesky.L().to_owned(), triangular: true });
+        let lower = Mat::from_fn(dim, dim, |row, column| if row < column { 0.0 } else { covariance[(row, column)] });
+        Self::of_lower(mean.to_owned(), lower, [mean_name, name])
+    }
+
+    /// Of a covariance's lower half, with nothing above.
+    pub(crate) fn of_lower(
+        mean: Array1<f64>,
+        lower: Mat<f64>,
+        [mean_name, name]: [&'static str; 2],
+    ) -> Result<Self, FrechetError> {
+        let dim = mean.len();
+        check(mean_name, mean.shape(), mean.iter(), &[dim])?;
+        // A value that is not finite makes its variance so.
+        check(name, &[dim], lower.diagonal().column_vector().iter(), &[dim])?;
+        let mut factor = lower.clone();
+        let mut memory = MemBuffer::new(cholesky::cholesky_in_place_scratch::<f64>(dim, Par::Seq, Spec::default()));
+        let stack = MemStack::new(&mut memory);
+        if cholesky::cholesky_in_place(factor.as_mut(), LltRegularization::default(), Par::Seq, stack, Spec::default())
+            .is_ok()
+        {
+            // The decomposition leaves what it worked with above its result.
+            (0..dim).for_each(|column| factor.col_mut(column).get_mut(..column).fill(0.0));
+            return Ok(Self { mean, factor, triangular: true });
         }
-        let factor = low_rank(matrix.as_ref()).ok_or(FrechetError::NotACovariance { what: name })?;
-        Ok(Self { mean: mean.to_owned(), factor, triangular: false })
+        let factor = low_rank(lower).ok_or(FrechetError::NotACovariance { what: name })?;
+        Ok(Self { mean, factor, triangular: false })
     }
 
     /// How many dimensions.
@@ -181,18 +202,17 @@ fn check<'a>(
     if values.all(|value| value.is_finite()) { Ok(()) } else { Err(FrechetError::NotFinite { what }) }
 }
 
-/// `[dim, rank]`; nothing where the matrix is not positive semidefinite.
-fn low_rank(matrix: MatRef<'_, f64>) -> Option<Mat<f64>> {
-    let dim = matrix.nrows();
-    let trace: f64 = (0..dim).map(|index| matrix[(index, index)]).sum();
-    let largest = (0..dim).map(|index| matrix[(index, index)]).fold(0.0, f64::max);
+/// Of a lower half: `[dim, rank]`; nothing where the matrix is not positive semidefinite.
+fn low_rank(mut lower: Mat<f64>) -> Option<Mat<f64>> {
+    let dim = lower.nrows();
+    let trace: f64 = (0..dim).map(|index| lower[(index, index)]).sum();
+    let largest = (0..dim).map(|index| lower[(index, index)]).fold(0.0, f64::max);
     if largest == 0.0 {
-        let zero = matrix.norm_max() == 0.0;
+        let zero = lower.norm_max() == 0.0;
         return zero.then(|| Mat::zeros(dim, 0));
     }
-    let mut lower = matrix.to_owned();
     let (mut forward, mut inverse) = (vec![0_usize; dim], vec![0_usize; dim]);
-    let params = faer::Spec::default();
+    let params = Spec::default();
     let mut memory = MemBuffer::new(pivoted::cholesky_in_place_scratch::<usize, f64>(dim, Par::Seq, params));
     let stack = MemStack::new(&mut memory);
     let (info, _) =

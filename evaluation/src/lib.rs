@@ -11,6 +11,7 @@ pub mod clap;
 mod clap_score;
 pub mod clap_text;
 mod classes;
+mod draws;
 pub mod embedder;
 mod embeddings;
 pub mod encodec;
@@ -39,6 +40,7 @@ pub use classes::{
     ClassesError, Direction, Pooling, clip_divergence, inception_score, inception_score_interval, kl_divergence,
     mean_over_clips, softmax,
 };
+pub use draws::Draws;
 pub use embedder::Embedder;
 pub use embeddings::{EmbeddingError, Embeddings};
 pub use fad::{frechet_interval, per_song};

@@ -1,12 +1,10 @@
 //! The mean and covariance of a set of vectors, gathered piece by piece.
 
-use faer::linalg::matmul::triangular::{BlockStructure, matmul};
-use faer::{Accum, Mat, MatRef, Par};
 use ndarray::{Array1, Array2, ArrayView2, Axis};
 
-use crate::{FrechetError, Gaussian};
+use crate::{Draws, FrechetError, Gaussian};
 
-/// Vectors that go through one matrix product.
+/// Vectors that are gathered at least before they are merged.
 const BLOCK: usize = 256;
 
 /// The mean and covariance of every vector seen so far, in 64 bits whatever the vectors' precision.
@@ -32,49 +30,11 @@ impl Statistics {
     /// # Shapes
     /// - vectors: `[frame, dim]`
     pub fn of(vectors: ArrayView2<f32>) -> Self {
-        Self::weighted(vectors, |_| 1)
+        Draws::of(vectors).statistics(|_| 1)
     }
 
-    /// Of one piece, of which each vector counts so many times.
-    ///
-    /// # Shapes
-    /// - vectors: `[frame, dim]`
-    pub fn weighted(vectors: ArrayView2<f32>, times: impl Fn(usize) -> u32) -> Self {
-        let dim = vectors.ncols();
-        let counted: Vec<(usize, f64)> =
-            (0..vectors.nrows()).map(|row| (row, f64::from(times(row)))).filter(|(_, weight)| *weight > 0.0).collect();
-        let count = counted.iter().map(|(_, weight)| weight).sum::<f64>();
-        let mut mean = Array1::<f64>::zeros(dim);
-        for (row, weight) in &counted {
-            mean.zip_mut_with(&vectors.row(*row), |sum, value| *sum += weight * f64::from(*value));
-        }
-        mean /= count.max(1.0);
-        let mut scatter = Mat::<f64>::zeros(dim, dim);
-        let mut centred = Vec::with_capacity(BLOCK.min(counted.len()) * dim);
-        for block in counted.chunks(BLOCK) {
-            centred.clear();
-            for (row, weight) in block {
-                let root = weight.sqrt();
-                centred
-                    .extend(vectors.row(*row).iter().zip(&mean).map(|(value, mean)| root * (f64::from(*value) - mean)));
-            }
-            let columns = MatRef::from_column_major_slice(&centred, dim, block.len());
-            let rectangular = BlockStructure::Rectangular;
-            let lower = BlockStructure::TriangularLower;
-            matmul(
-                &mut scatter,
-                lower,
-                Accum::Add,
-                columns,
-                rectangular,
-                columns.transpose(),
-                rectangular,
-                1.0,
-                Par::Seq,
-            );
-        }
-        let scatter = Array2::from_shape_fn((dim, dim), |(row, column)| scatter[(row.max(column), row.min(column))]);
-        Self { count: count as usize, mean, scatter }
+    pub(crate) fn from_scatter(count: usize, mean: Array1<f64>, scatter: Array2<f64>) -> Self {
+        Self { count, mean, scatter }
     }
 
     /// As read from a file.

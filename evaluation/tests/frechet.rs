@@ -7,7 +7,7 @@ mod golden;
 use golden::{clips, x, y};
 use ndarray::{Array1, Array2, Axis, array, s};
 use nocturne_evaluation::fadtk::{rounded_statistics, stored};
-use nocturne_evaluation::{FrechetError, Gathering, Gaussian, Statistics, frechet_distance, per_song};
+use nocturne_evaluation::{Draws, FrechetError, Gathering, Gaussian, Statistics, frechet_distance, per_song};
 use nocturne_models::random::Random;
 
 fn moments(vectors: &Array2<f64>) -> (Array1<f64>, Array2<f64>) {
@@ -143,17 +143,37 @@ fn small_pieces_gather_into_the_statistics_of_the_whole() {
 }
 
 #[test]
-fn weights_are_copies() {
-    let vectors = x().mapv(|value| value as f32);
-    let times = |row: usize| (row % 3) as u32;
+fn a_draw_is_the_set_of_its_copies() {
+    // Far from zero, and unlike the whole set: the mean of all lies well beside that of the draw.
+    let vectors = x().mapv(|value| (value + 1000.0) as f32);
+    let times = |row: usize| if vectors[(row, 0)] > 1000.0 { (row % 3) as u32 } else { 0 };
     let mut copied = Vec::new();
     for (row, vector) in vectors.outer_iter().enumerate() {
-        (0..times(row)).for_each(|_| copied.extend(vector.iter().copied()));
+        (0..times(row)).for_each(|_| copied.extend(vector.iter().map(|value| f64::from(*value))));
     }
     let copied = Array2::from_shape_vec((copied.len() / 8, 8), copied).unwrap();
-    let (found, expected) = (Statistics::weighted(vectors.view(), times), Statistics::of(copied.view()));
-    assert_eq!(found.count(), expected.count());
-    assert!((found.covariance().unwrap() - expected.covariance().unwrap()).mapv(f64::abs).sum() < 1e-12);
+    let (mean, covariance) = moments(&copied);
+    let (draws, reversed) = (Draws::of(vectors.view()), vectors.slice(s![.., ..;-1]));
+    let found = draws.statistics(times);
+    assert_eq!(found.count(), copied.nrows());
+    assert!((found.mean() - &mean).mapv(f64::abs).sum() < 1e-9);
+    assert!((found.covariance().unwrap() - &covariance).mapv(f64::abs).sum() < 1e-9);
+    let expected = Gaussian::new(mean.view(), covariance.view()).unwrap();
+    assert!(draws.gaussian(times).unwrap().frechet_distance(&expected).unwrap() < 1e-9);
+    // Vectors that do not lie one after the other.
+    let reversed = Draws::of(reversed).statistics(times).covariance().unwrap();
+    assert!((reversed.slice(s![..;-1, ..;-1]).to_owned() - covariance).mapv(f64::abs).sum() < 1e-9);
+}
+
+#[test]
+fn a_draw_that_has_no_distribution_is_refused() {
+    let mut vectors = x().mapv(|value| value as f32);
+    let one = Draws::of(vectors.view()).gaussian(|row| u32::from(row == 3)).unwrap_err();
+    assert_eq!(one, FrechetError::TooFewVectors { found: 1 });
+    assert_eq!(Draws::of(vectors.view()).statistics(|_| 0).count(), 0);
+    vectors[(4, 2)] = f32::INFINITY;
+    let error = Draws::of(vectors.view()).gaussian(|_| 1).unwrap_err();
+    assert!(matches!(error, FrechetError::NotFinite { .. }), "{error}");
 }
 
 #[test]

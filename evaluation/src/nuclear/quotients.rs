@@ -1,5 +1,10 @@
 //! The singular values of a matrix of two diagonals, added up.
 
+// What is not inlined into `vectorised` is compiled for the oldest instruction set.
+#![allow(clippy::inline_always)]
+
+use nocturne_models::ops::vectorised;
+
 use super::chase::TwoDiagonals;
 
 /// Steps for one singular value before it is called hopeless: three or four are usual.
@@ -119,21 +124,38 @@ impl Piece {
 
     /// The next quotients and differences, and what the pivots of all rows and of all but the last are.
     fn shifted(&self, shift: f64) -> (Vec<f64>, Vec<f64>, [Pivots; 2]) {
-        let mut quotients = Vec::with_capacity(self.quotients.len());
-        let mut differences = Vec::with_capacity(self.differences.len());
-        let mut pivot = self.quotients[0] - shift;
-        let mut found = [Pivots { smallest: pivot, last: pivot }; 2];
-        for (difference, next) in self.differences.iter().zip(&self.quotients[1..]) {
-            let quotient = pivot + difference;
-            let ratio = next / quotient;
-            quotients.push(quotient);
-            differences.push(difference * ratio);
-            pivot = pivot * ratio - shift;
-            // Not `min`, which hides what is not a number.
-            let smallest = if pivot >= found[0].smallest { found[0].smallest } else { pivot };
-            found = [Pivots { smallest, last: pivot }, found[0]];
-        }
-        quotients.push(pivot);
+        let (mut quotients, mut differences) = (self.quotients.clone(), self.differences.clone());
+        let first = quotients[0] - shift;
+        let mut pivots = Pivots { smallest: first, last: first };
+        let mut found = [pivots; 2];
+        vectorised(
+            #[inline(always)]
+            || {
+                let last = differences.len().saturating_sub(1);
+                pivots.pass(shift, &mut quotients[..=last], &mut differences[..last]);
+                found[1] = pivots;
+                pivots.pass(shift, &mut quotients[last..], &mut differences[last..]);
+                found[0] = pivots;
+            },
+        );
         (quotients, differences, found)
+    }
+}
+
+impl Pivots {
+    /// Goes through rows, and leaves the next quotients, differences, and as the last quotient the last pivot.
+    #[inline(always)]
+    fn pass(&mut self, shift: f64, quotients: &mut [f64], differences: &mut [f64]) {
+        let Some((mut quotient, rest)) = quotients.split_first_mut() else { return };
+        for (difference, next) in differences.iter_mut().zip(rest) {
+            *quotient = self.last + *difference;
+            let ratio = *next / *quotient;
+            *difference *= ratio;
+            self.last = self.last.mul_add(ratio, -shift);
+            // Not `min`, which hides what is not a number.
+            self.smallest = if self.last >= self.smallest { self.smallest } else { self.last };
+            quotient = next;
+        }
+        *quotient = self.last;
     }
 }
