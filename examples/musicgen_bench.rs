@@ -15,9 +15,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use clap::ValueEnum;
 use nocturne::musicgen::Precision;
 use nocturne_models::checkpoint::Checkpoint;
-use nocturne_models::musicgen::{
-    Condition, Generation, MusicgenDecoderConfig, MusicgenForCausalLm, Sampling, generate,
-};
+use nocturne_models::musicgen::{Generation, MusicgenDecoderConfig, MusicgenForCausalLm, Sampling, generate};
 use nocturne_models::network;
 use serde_json::json;
 
@@ -27,11 +25,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let precision = Precision::from_str(&std::env::args().nth(2).unwrap_or("f32".to_owned()), false)?;
     let (folder, device) = (Path::new(&folder), Device::flex());
     let narrowed = |network: MusicgenForCausalLm| network.narrowed(precision.narrow());
-    let (config, network) = network::open_as::<MusicgenDecoderConfig>(folder, &device, narrowed)?;
+    let (config, mut network) = network::open_as::<MusicgenDecoderConfig>(folder, &device, narrowed)?;
     let task = Checkpoint::open(&folder.join("task.safetensors"))?;
     let shape = <[usize; 3]>::try_from(task.shape("states").unwrap_or_default())?;
     let states = Tensor::<3>::from_data(TensorData::new(task.read("states")?, shape), &device);
-    let condition = Condition { states, hidden: None };
+    let condition = network.condition(&states, None);
+    network.take_no_more_conditions();
     let prompts = [vec![Vec::new(); config.num_codebooks]];
     let make = |frames| {
         let generation = Generation {
@@ -45,7 +44,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         generate(&network, &config, Some(&condition), &generation, |_, _| ControlFlow::Continue(()))
     };
     let start = Tensor::<3, Int>::full([1, config.num_codebooks, 1], config.special() as i32, &device);
-    let mut memory = network.memory(1, 1, Some(&condition.states));
+    let mut memory = network.memory(1, 1, Some(&condition));
     let scores: Vec<f32> = network.step(start, &mut memory, None).into_data().iter().collect();
     drop(memory);
     println!("{}", json!({ "codes": make(10)?.concat().concat(), "scores": scores }));

@@ -147,7 +147,7 @@ fn steps_give_what_one_pass_gives() {
     let whole = network.forward(codes.clone(), Some(states.clone()), Some(&hidden()));
     let [batch, codebooks, steps, tokens] = whole.dims();
     for sizes in [vec![1; steps], vec![4, 1, 3, 2, 1], vec![steps]] {
-        let mut memory = network.memory(batch, steps, Some(&states));
+        let mut memory = network.memory(batch, steps, Some(&network.condition(&states, None)));
         for size in sizes {
             let new: Tensor<3, Int> = codes.clone().narrow(2, memory.positions(), size);
             let scores = network.step(new, &mut memory, Some(&hidden()));
@@ -177,8 +177,8 @@ fn greedy_tokens_are_those_of_transformers() {
         let (config, network) = open(kind);
         let taps = Taps::open(&fixture(kind).join("generated.safetensors"), TOLERANCE);
         let states = taps.tensor::<3>("states");
-        let both = Condition { states: states.clone(), hidden: Some(hidden()) };
-        let first = Condition { states: states.narrow(0, 0, 1), hidden: None };
+        let both = network.condition(&states, Some(hidden()));
+        let first = network.condition(&states.narrow(0, 0, 1), None);
         let prompt = codes(&taps.tensor("prompt"));
         let none = |items| nothing(items, config.num_codebooks);
         let runs = [
@@ -221,13 +221,38 @@ fn a_seed_gives_the_same_music_in_any_batch() {
             Generation { frames: 40, prompts: &prompts, sampling, guidance_scale: 3.0, two_step_cfg: false, seeds };
         generate(&network, &config, Some(condition), &generation, |_, _| ControlFlow::Continue(())).unwrap()
     };
-    let both = run(&Condition { states: states.clone(), hidden: Some(hidden()) }, &[1, 2]);
+    let both = run(&network.condition(&states, Some(hidden())), &[1, 2]);
     let alone = |item, seed| {
         let hidden = hidden().narrow(0, item, 1);
-        run(&Condition { states: states.clone().narrow(0, item, 1), hidden: Some(hidden) }, &[seed]).remove(0)
+        run(&network.condition(&states.clone().narrow(0, item, 1), Some(hidden)), &[seed]).remove(0)
     };
     assert_eq!(both, [alone(0, 1), alone(1, 2)]);
     assert_ne!(alone(0, 1), alone(0, 3));
+}
+
+#[test]
+fn conditions_outlive_the_weights_that_make_them() {
+    let (config, mut network) = open("mono");
+    let states = Taps::open(&fixture("mono/generated.safetensors"), TOLERANCE).tensor::<3>("states");
+    let condition = network.condition(&states, Some(hidden()));
+    let made = |network: &MusicgenForCausalLm| {
+        let generation = Generation {
+            frames: 12,
+            prompts: &nothing(2, config.num_codebooks),
+            sampling: Sampling::GREEDY,
+            guidance_scale: 3.0,
+            two_step_cfg: false,
+            seeds: &[0, 0],
+        };
+        generate(network, &config, Some(&condition), &generation, |_, _| ControlFlow::Continue(())).unwrap()
+    };
+    let numbers = |network: &MusicgenForCausalLm| -> usize {
+        parameters::shapes(network).iter().map(|(_, shape)| shape.iter().product::<usize>()).sum()
+    };
+    let (expected, before) = (made(&network), numbers(&network));
+    network.take_no_more_conditions();
+    assert_eq!(made(&network), expected);
+    assert_eq!(before - numbers(&network), 2 * config.num_hidden_layers * config.hidden_size.pow(2));
 }
 
 #[test]
@@ -254,7 +279,7 @@ fn what_is_made_before_an_end_is_kept() {
 fn nothing_is_made_of_nothing() {
     let (config, network) = open("mono");
     let states = Tensor::zeros([0, 3, config.hidden_size], &Device::flex());
-    let condition = Condition { states, hidden: None };
+    let condition = network.condition(&states, None);
     let sampling = Sampling::default();
     let generation =
         Generation { frames: 3, prompts: &[], sampling, guidance_scale: 3.0, two_step_cfg: false, seeds: &[] };
@@ -300,15 +325,11 @@ fn the_whole_makes_the_audio_of_transformers() {
     let (config, network) = network::open::<MusicgenConfig>(&fixture("whole"), &Device::flex()).unwrap();
     let taps = Taps::open(&fixture("whole/taps.safetensors"), TOLERANCE);
     let mask = taps.tensor::<2>("mask");
-    let encodings = network.text_encoder.forward(taps.tensor::<2>("ids").int(), Some(mask.clone()));
+    let encodings = network.text_encoder.forward(taps.tensor::<2>("ids").int(), Some(mask));
     let condition = network.condition(encodings.clone(), &[6, 3], Padding::Hidden);
-    taps.compare("states", &condition.states);
-    let hidden = mask.equal_elem(0.0).float() * f32::MIN;
-    let found = condition.hidden.clone().unwrap().clamp_min(f32::MIN);
-    assert_eq!(host(&found), host(&hidden));
-    assert!(network.condition(encodings.clone(), &[6, 3], Padding::Attended).hidden.is_none());
+    taps.compare("states", &network.caption(encodings.clone(), &[6, 3]));
     // Nothing of an absent caption is left.
-    let absent = network.condition(encodings, &[6, 0], Padding::Hidden).states.narrow(0, 1, 1);
+    let absent = network.caption(encodings.clone(), &[6, 0]).narrow(0, 1, 1);
     assert!(host(&absent).iter().all(|value| *value == 0.0));
 
     let generation = Generation {

@@ -74,9 +74,9 @@ fn tokens_are_equal_where_padding_is_attended() {
     let taps = Taps::open(&fixture("musicgen/whole/taps.safetensors"), 1e-4);
     let mask = taps.tensor::<2>("mask");
     let encodings = network.text_encoder.forward(taps.tensor::<2>("ids").int(), Some(mask));
+    taps.compare("states", &network.caption(encodings.clone(), &[6, 3]));
     let made = |padding: Padding| {
         let condition = network.condition(encodings.clone(), &[6, 3], padding);
-        taps.compare("states", &condition.states);
         let generation = Generation {
             frames: 40,
             prompts: &vec![vec![Vec::new(); 4]; 2],

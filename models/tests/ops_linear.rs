@@ -77,6 +77,13 @@ fn items_may_have_several_rows_or_many_or_none() {
     assert_plain(&layer, [2, 2, 3, 33]);
     assert_plain(&layer, [2, 40, 33]);
     assert_eq!(linear(&layer, Tensor::<2>::zeros([0, 33], &device)).dims(), [0, 50]);
+    for shape in [[0, 4, 33], [2, 0, 33], [0, 40, 33]] {
+        assert_eq!(linear(&layer, Tensor::<3>::zeros(shape, &device)).dims(), [shape[0], shape[1], 50]);
+    }
+    // Of no inputs, the bias is all there is.
+    let bias = Param::from_tensor(Tensor::full([5], 2.0, &device));
+    let of_nothing = Linear { weight: Param::from_tensor(Tensor::zeros([0, 5], &device)), bias: Some(bias) };
+    assert_eq!(values(linear(&of_nothing, Tensor::<2>::zeros([3, 0], &device))), [2.0; 15]);
 }
 
 #[test]

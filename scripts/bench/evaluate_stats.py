@@ -53,7 +53,7 @@ def stats(program, folder, manifest):
     command = [program, "evaluate", "stats", "--input", folder / "clips", "--manifest", manifest, "--quiet"]
     command += ["--output", folder / "stats.npz", "--cache", folder / f"cache-{manifest.stem}"]
     start = time.perf_counter()
-    peak = bench.run_once([str(part) for part in command])
+    peak, _ = bench.run_once([str(part) for part in command])
     return time.perf_counter() - start, peak
 
 

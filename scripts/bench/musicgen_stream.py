@@ -9,7 +9,6 @@ transformers gives audio when all is made. Takes two minutes and 2.4 GB of the t
 
 import json
 import shutil
-import subprocess
 import tempfile
 from pathlib import Path
 
@@ -23,7 +22,7 @@ def main():
     bench.arguments(__doc__)
     program = bench.build("bin", "nocturne")
     bench.heading(["torch", "transformers"])
-    bench.table("weights", "into", "to the first audio, s", "language model, s", "codec, s", "seconds of music")
+    bench.table("weights", "into", "to the first audio, s", "language model, s", "codec, s", "seconds of music", "peak MiB")
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         make(folder / "small")
@@ -32,10 +31,11 @@ def main():
             into = {"a stream": ["--stream", folder / "music.wav"], "a file": ["--strategy", "clip", "--output-dir", folder / precision]}
             for name, flags in into.items():
                 flags = ["--precision", precision, "--device", "cpu", "--json", "--quiet", *flags]
-                said = json.loads(subprocess.run([*command, *flags], stdout=subprocess.PIPE, text=True, check=True).stdout)
+                peak, said = bench.run_once([str(part) for part in [*command, *flags]])
+                said = json.loads(said)
                 first = said.get("seconds_to_first_audio")
                 times = ["" if time is None else bench.number(time, 3) for time in (first, said["token_seconds"], said["decoding_seconds"])]
-                bench.row(precision, name, *times, f"{said['seconds']:.1f}")
+                bench.row(precision, name, *times, f"{said['seconds']:.1f}", f"{peak:.0f}")
             same = (folder / "music.wav").read_bytes() == (folder / precision / "000000.wav").read_bytes()
             assert same, "a stream is not what the file is"
 

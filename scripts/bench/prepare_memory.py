@@ -60,7 +60,7 @@ def prepare(program, recordings, dataset, container):
     command = [program, "prepare", "--input-dir", recordings, "--output-dir", dataset, "--format", container]
     command += ["--resolution", "256,256", "--threads", bench.THREADS, "--quiet"]
     start = time.perf_counter()
-    peak = bench.run_once([str(part) for part in command])
+    peak, _ = bench.run_once([str(part) for part in command])
     seconds = time.perf_counter() - start
     shutil.rmtree(dataset)
     return peak, seconds

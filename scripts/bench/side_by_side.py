@@ -16,6 +16,7 @@ import shlex
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -136,14 +137,16 @@ def script(*arguments):
 
 
 def run_once(command):
-    """Runs a command to its end; gives its peak memory in MiB."""
-    process, peak = subprocess.Popen(command, stdout=subprocess.DEVNULL), 0.0
-    while process.poll() is None:
-        peak = max(peak, peak_mib(process))
-        time.sleep(0.002)
-    if process.returncode != 0:
-        sys.exit(f"{shlex.join(command)} ended with status {process.returncode}")
-    return peak
+    """Runs a command to its end; gives its peak memory in MiB, and what it printed."""
+    with tempfile.TemporaryFile("w+") as printed:
+        process, peak = subprocess.Popen(command, stdout=printed), 0.0
+        while process.poll() is None:
+            peak = max(peak, peak_mib(process))
+            time.sleep(0.002)
+        if process.returncode != 0:
+            sys.exit(f"{shlex.join(command)} ended with status {process.returncode}")
+        printed.seek(0)
+        return peak, printed.read()
 
 
 def peak_mib(process):

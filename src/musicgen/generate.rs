@@ -26,9 +26,13 @@ pub struct Files<'a> {
 
 /// Makes the music of every prompt, batch after batch. A file that an earlier run of the same job made is kept, so that a job that
 /// was interrupted goes on with the same command. `on_progress(done, total)` counts seconds of music.
-pub fn generate(job: &Job, files: Files, mut on_progress: impl FnMut(f64, f64)) -> Result<Generated, GenerateError> {
+pub fn generate(
+    job: &mut Job,
+    files: Files,
+    mut on_progress: impl FnMut(f64, f64),
+) -> Result<Generated, GenerateError> {
     job.check()?;
-    let Job { model, settings, .. } = job;
+    let settings = job.settings;
     let names = file_names(job.prompts, files.save_codes)?;
     let at = |name: &str| files.folder.join(name);
     let write = |path: &Path| {
@@ -50,13 +54,17 @@ pub fn generate(job: &Job, files: Files, mut on_progress: impl FnMut(f64, f64)) 
     }
     let mut generated = Generated { kept: kept.len(), ..Generated::default() };
     let mut manifest = Manifest::begin(&manifest_path, kept).map_err(write(&manifest_path))?;
-    let (codec, beginning) = (&model.config.audio_encoder, job.beginning());
+    let (config, beginning) = (&job.model.config, job.beginning());
+    let codec = &config.audio_encoder;
     let (frame_rate, total) = (codec.frame_rate() as f64, wanted.len() as f64 * settings.duration);
-    let channels = vec![Vec::new(); model.config.decoder.audio_channels];
+    let channels = vec![Vec::new(); config.decoder.audio_channels];
     let silence = Audio { sample_rate: codec.sampling_rate, channels };
-    for (batch, indices) in wanted.chunks(settings.batch_size).enumerate() {
+    let batches = wanted.chunks(settings.batch_size);
+    let last = batches.len().saturating_sub(1);
+    for (batch, indices) in batches.enumerate() {
         let done = batch as f64 * settings.batch_size as f64 * settings.duration;
-        let captions = job.captions(indices)?;
+        let captions = job.captions(indices, batch == last)?;
+        let job = &*job;
         let seeds: Vec<u64> = indices.iter().map(|index| job.seed(*index)).collect();
         let batch = Batch { job, captions: &captions, seeds: &seeds, beginning: &beginning };
         let mut music = vec![silence.clone(); indices.len()];
@@ -87,7 +95,7 @@ pub fn generate(job: &Job, files: Files, mut on_progress: impl FnMut(f64, f64)) 
             generated.made += 1;
             generated.seconds += audio.seconds();
             // What was cut short is not listed: the next run makes it whole.
-            if codes[0].len() == model.frames(settings.duration) {
+            if codes[0].len() == job.model.frames(settings.duration) {
                 manifest.add(*index, lines[*index].clone()).map_err(write(&manifest_path))?;
             }
         }

@@ -25,7 +25,10 @@ pub struct Prompt {
 /// What to make.
 pub struct Job<'a> {
     /// The model.
-    pub model: &'a Model,
+    pub model: &'a mut Model,
+    /// Whether it is the model's last job: the model then lets go of what captions need, a quarter of a small model, as soon as it has
+    /// the last of them.
+    pub last: bool,
     /// What it is asked for.
     pub prompts: &'a [Prompt],
     /// A tune that all of it follows, for models that hear one.
@@ -83,6 +86,9 @@ pub enum GenerateError {
     /// Nobody can hear it there.
     #[error("standard output is a terminal, which plays no audio")]
     Terminal,
+    /// The model has done its last job.
+    #[error("the model has let go of its text encoder: it was told that no other job would follow")]
+    NoMoreCaptions,
     /// A caption cannot be encoded.
     #[error(transparent)]
     Text(#[from] TextError),
@@ -156,10 +162,11 @@ impl Job<'_> {
         self.beginning.map_or_else(none, |beginning| beginning.codes.clone())
     }
 
-    /// The captions of some prompts; says which were cut, and which are empty.
-    pub(super) fn captions(&self, indices: &[usize]) -> Result<Captions, GenerateError> {
+    /// The captions of some prompts; says which were cut, and which are empty. After those of the `last` no others can be asked for.
+    pub(super) fn captions(&mut self, indices: &[usize], last: bool) -> Result<Captions, GenerateError> {
         let texts: Vec<&str> = indices.iter().map(|index| self.prompts[*index].text.as_str()).collect();
-        let (captions, cut) = self.model.captions(&texts)?;
+        let captions = self.model.captions(&texts, self.padding())?;
+        let (captions, cut) = captions.ok_or(GenerateError::NoMoreCaptions)?;
         for (index, cut) in indices.iter().zip(cut) {
             let Prompt { id, text } = &self.prompts[*index];
             if cut {
@@ -169,12 +176,15 @@ impl Job<'_> {
                 tracing::warn!("the caption of {id:?} is empty: nothing guides it");
             }
         }
+        if self.last && last {
+            self.model.take_no_more_captions();
+        }
         Ok(captions)
     }
 
     /// What captions ask of the window that begins at a frame, and the melody's part for it.
     pub(super) fn condition(&self, captions: &Captions, start: usize) -> Box<dyn Conditioning> {
-        let (model, settings) = (self.model, self.settings);
+        let Self { model, settings, .. } = self;
         let start = start as f64 / model.config.audio_encoder.frame_rate() as f64;
         let in_windows = settings.duration > model.window;
         let window = if in_windows { Window::Periodic { start, seconds: model.window } } else { Window::Whole };

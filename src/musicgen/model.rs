@@ -2,8 +2,10 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use nocturne_models::encodec;
-use nocturne_models::musicgen::{Audiocraft, Conditioning, Musicgen, MusicgenConfig, NO_MELODY, Padding};
-use nocturne_models::network::{self, NetworkError};
+use nocturne_models::musicgen::{
+    Audiocraft, Condition, Conditioning, MelodySize, Musicgen, MusicgenConfig, NO_MELODY, Padding,
+};
+use nocturne_models::network::{self, NetworkConfig, NetworkError};
 use nocturne_models::ops::Narrow;
 use nocturne_models::t5::T5Config;
 use thiserror::Error;
@@ -13,7 +15,7 @@ use super::melody::{Melody, Window};
 use super::parts::{self, audiocraft, codec, is_training, text_folder};
 use super::settings::WINDOW;
 use super::training::{self, TrainingError};
-use crate::encodings::{TextEncoder, TextError};
+use crate::encodings::{Encoding, TextEncoder, TextError};
 use crate::hash::{self, HashError};
 use crate::hub::HubError;
 
@@ -43,10 +45,12 @@ pub enum OpenError {
     },
 }
 
-/// Captions as the text encoder has them, and where each ends; 0 for an absent one.
-pub(super) struct Captions {
-    encodings: Tensor<3>,
-    lengths: Vec<usize>,
+/// What the language model is told of captions.
+pub(super) enum Captions {
+    /// Layers attend to them.
+    Attended(Condition),
+    /// They go before the codes, behind a melody: as the text encoder has them, and where each ends; 0 for an absent one.
+    Before { encodings: Tensor<3>, lengths: Vec<usize>, melody: MelodySize },
 }
 
 /// A MusicGen with its tokenizer.
@@ -63,7 +67,8 @@ pub struct Model {
     pub(super) text_folder: PathBuf,
     /// All that it was read from.
     files: Vec<PathBuf>,
-    text: TextEncoder,
+    /// Until it takes no more captions.
+    text: Option<TextEncoder>,
     /// Where its networks are.
     pub(super) device: Device,
 }
@@ -93,7 +98,7 @@ impl Model {
         let text = TextEncoder::of(folder, None, &config.text_encoder, network.text_encoder.clone())?;
         let (text_folder, padding) = (folder.to_owned(), Padding::Hidden);
         let files = parts::files(folder).map_err(NetworkError::from)?;
-        Ok(Self { config, network, padding, window: WINDOW, text_folder, files, text, device })
+        Ok(Self { config, network, padding, window: WINDOW, text_folder, files, text: Some(text), device })
     }
 
     fn of_audiocraft(
@@ -119,7 +124,7 @@ impl Model {
         let (window, t5) = (model.segment_duration(), network::open::<T5Config>(&text_folder, &device)?);
         let (config, network) = model.narrowed(narrow).load(t5, codec, &device)?;
         let text = TextEncoder::of(&text_folder, None, &config.text_encoder, network.text_encoder.clone())?;
-        Ok(Self { config, network, padding: Padding::Attended, window, text_folder, files, text, device })
+        Ok(Self { config, network, padding: Padding::Attended, window, text_folder, files, text: Some(text), device })
     }
 
     /// A hash of all that the model was read from. Reads it once more: of the large model a matter of seconds.
@@ -132,12 +137,18 @@ impl Model {
         ((seconds * self.config.audio_encoder.frame_rate() as f64).round() as usize).max(1)
     }
 
-    /// The encodings of captions, and which of them were cut. An empty caption asks for nothing, as in audiocraft.
-    pub(super) fn captions(&self, texts: &[&str]) -> Result<(Captions, Vec<bool>), TextError> {
+    /// What captions say, and which of them were cut; nothing after [`Model::take_no_more_captions`]. An empty caption asks for
+    /// nothing, as in audiocraft.
+    pub(super) fn captions(
+        &self,
+        texts: &[&str],
+        padding: Padding,
+    ) -> Result<Option<(Captions, Vec<bool>)>, TextError> {
+        let Some(encoder) = &self.text else { return Ok(None) };
         let mut encodings = Vec::with_capacity(texts.len());
         let mut cut = Vec::with_capacity(texts.len());
         for text in texts {
-            let (encoding, truncated) = self.text.encode(text)?;
+            let (encoding, truncated) = encoder.encode(text)?;
             encodings.push(encoding);
             cut.push(truncated);
         }
@@ -149,30 +160,42 @@ impl Model {
             values.extend_from_slice(&encoding.values);
             values.resize(values.len() + longest * width - encoding.values.len(), 0.0);
         }
-        let lengths = texts.iter().zip(&encodings).map(
-            |(text, encoding)| {
-                if text.is_empty() { 0 } else { count(encoding.values.len()) }
-            },
-        );
+        let length =
+            |(text, encoding): (&&str, &Encoding)| if text.is_empty() { 0 } else { count(encoding.values.len()) };
+        let lengths: Vec<usize> = texts.iter().zip(&encodings).map(length).collect();
         let encodings = Tensor::from_data(TensorData::new(values, [texts.len(), longest, width]), &self.device);
-        Ok((Captions { encodings, lengths: lengths.collect() }, cut))
+        let captions = match self.config.melody() {
+            Some(melody) => Captions::Before { encodings, lengths, melody },
+            None => Captions::Attended(self.network.condition(encodings, &lengths, padding)),
+        };
+        Ok(Some((captions, cut)))
+    }
+
+    /// Lets go of what only captions need: the text encoder, and of the language model what tells its layers of them. Together a
+    /// quarter of a small model.
+    pub(super) fn take_no_more_captions(&mut self) {
+        self.text = None;
+        self.network.text_encoder = self.config.text_encoder.build(&self.device);
+        self.network.decoder.take_no_more_conditions();
     }
 
     /// What a window of a piece is to be like: as the captions say, and, where the model hears melodies, as that part of the melody
     /// goes.
     pub(super) fn condition(
         &self,
-        Captions { encodings, lengths }: &Captions,
+        captions: &Captions,
         melody: Option<&Melody>,
         window: Window,
         padding: Padding,
     ) -> Box<dyn Conditioning> {
-        let Some(size) = self.config.melody() else {
-            return Box::new(self.network.condition(encodings.clone(), lengths, padding));
-        };
-        let classes = melody.map_or_else(|| vec![NO_MELODY; size.frames], |melody| melody.classes(size.frames, window));
-        let melodies = vec![classes; lengths.len()];
-        Box::new(self.network.prefix(&melodies, encodings.clone(), lengths, padding))
+        match captions {
+            Captions::Attended(condition) => Box::new(condition.clone()),
+            Captions::Before { encodings, lengths, melody: MelodySize { frames, .. } } => {
+                let heard = |melody: &Melody| melody.classes(*frames, window);
+                let melodies = vec![melody.map_or_else(|| vec![NO_MELODY; *frames], heard); lengths.len()];
+                Box::new(self.network.prefix(&melodies, encodings.clone(), lengths, padding))
+            }
+        }
     }
 
     /// Frames, each of all items in turn `[item · codebook]`, as `[item, codebook, frame]`.

@@ -88,9 +88,13 @@ impl Write for Sink {
 /// Makes the music of one prompt and writes it, 16-bit WAV, piece after piece as it comes: the bytes of the file that
 /// [`generate`](super::generate) makes with the same settings. How long it will be is known before it is made, and so is the header;
 /// of a file that is ended early it is put right. `on_progress(done, total)` counts seconds of music.
-pub fn stream(job: &Job, target: &Target, mut on_progress: impl FnMut(f64, f64)) -> Result<Generated, GenerateError> {
+pub fn stream(
+    job: &mut Job,
+    target: &Target,
+    mut on_progress: impl FnMut(f64, f64),
+) -> Result<Generated, GenerateError> {
     job.check()?;
-    let Job { model, settings, .. } = job;
+    let settings = job.settings;
     if job.prompts.len() != 1 {
         return Err(GenerateError::OnePiece { found: job.prompts.len() });
     }
@@ -104,14 +108,16 @@ pub fn stream(job: &Job, target: &Target, mut on_progress: impl FnMut(f64, f64))
     {
         return Err(GenerateError::NotWav { path: path.clone() });
     }
-    let codec = &model.config.audio_encoder;
-    let (channels, frames) = (model.config.decoder.audio_channels, model.frames(settings.duration));
+    let config = job.model.config.clone();
+    let codec = &config.audio_encoder;
+    let (channels, frames) = (config.decoder.audio_channels, job.model.frames(settings.duration));
     let samples = (frames * codec.hop_length()) as u64;
     let mut wav = WavStream::begin(target.open()?, codec.sampling_rate, channels as u16, samples)
         .map_err(|source| target.fault(source))?;
 
     let started = Instant::now();
-    let captions = job.captions(&[0])?;
+    let captions = job.captions(&[0], true)?;
+    let job = &*job;
     let (seeds, beginning) = ([job.seed(0)], job.beginning());
     let batch = Batch { job, captions: &captions, seeds: &seeds, beginning: &beginning };
     let mut generated = Generated { made: 1, ..Generated::default() };

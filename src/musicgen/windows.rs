@@ -24,7 +24,7 @@ pub(super) fn in_windows(
     mut on_frame: impl FnMut(usize, Vec<usize>) -> ControlFlow<()>,
 ) -> Result<Vec<Vec<Vec<usize>>>, GenerationError> {
     let Batch { job, captions, seeds, beginning } = *batch;
-    let Job { model, settings, .. } = *job;
+    let Job { model, settings, .. } = job;
     let (wanted, window) = (model.frames(settings.duration), model.frames(model.window));
     let stride = model.frames(settings.extend_stride).min(window.saturating_sub(1)).max(1);
     let mut all = vec![beginning.to_vec(); seeds.len()];

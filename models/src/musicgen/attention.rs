@@ -34,6 +34,13 @@ impl Attention {
         Self { k_proj, v_proj, q_proj, out_proj, heads }
     }
 
+    /// Lets go of the layers that make keys and values.
+    pub(super) fn take_no_more_conditions(&mut self, device: &Device) {
+        // Of no size: nothing fits them.
+        let layer = || Projection::new([0; 2], device);
+        (self.k_proj, self.v_proj) = (layer(), layer());
+    }
+
     /// Keys and values of what is attended to.
     ///
     /// # Shapes

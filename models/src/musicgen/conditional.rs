@@ -97,13 +97,17 @@ impl Musicgen {
     /// # Shapes
     ///
     /// encodings `[batch, token, caption width]`, lengths `[batch]`
+    ///
+    /// # Panics
+    ///
+    /// As [`MusicgenForCausalLm::condition`].
     pub fn condition(&self, encodings: Tensor<3>, lengths: &[usize], padding: Padding) -> Condition {
         let [_, tokens, _] = encodings.dims();
         let device = encodings.device();
         let states = self.caption(encodings, lengths);
         let filled = lengths.iter().any(|length| *length < tokens);
         let hidden = || by_token(lengths, tokens, [0.0, f32::NEG_INFINITY], &device);
-        Condition { states, hidden: (filled && padding == Padding::Hidden).then(hidden) }
+        self.decoder.condition(&states, (filled && padding == Padding::Hidden).then(hidden))
     }
 
     /// Encodings at the language model's width, zeros for the tokens that are none.
@@ -111,7 +115,7 @@ impl Musicgen {
     /// # Shapes
     ///
     /// `[batch, token, caption width]`, lengths `[batch]` → `[batch, token, width]`
-    pub(super) fn caption(&self, encodings: Tensor<3>, lengths: &[usize]) -> Tensor<3> {
+    pub fn caption(&self, encodings: Tensor<3>, lengths: &[usize]) -> Tensor<3> {
         let ([_, tokens, _], device) = (encodings.dims(), encodings.device());
         let states = match &self.enc_to_dec_proj {
             Some(layer) => linear(layer, encodings),

@@ -29,33 +29,39 @@ pub enum Streams {
     Both,
 }
 
-/// What every layer attends to beside the codes: a caption.
+/// What every layer attends to beside the codes: a caption, as [`MusicgenForCausalLm::condition`] makes it.
 #[derive(Clone, Debug)]
 pub struct Condition {
-    /// Encodings at the model's width, `[batch, token, width]`, zeros for tokens that only fill the batch.
-    pub states: Tensor<3>,
-    /// What is added to the scores of tokens, `[batch, token]`: −∞ hides one. transformers hides those that only fill the
-    /// batch, so that an item is the same alone and in company; audiocraft hides none.
-    pub hidden: Option<Tensor<2>>,
+    pub(super) items: usize,
+    /// Keys and values for each layer, `[batch, token, width]`; none where the network attends to no condition.
+    pub(super) layers: Vec<[Tensor<3>; 2]>,
+    /// What is added to the scores of tokens, `[batch, token]`.
+    pub(super) hidden: Option<Tensor<2>>,
+}
+
+impl Condition {
+    /// The items twice, the second time without a condition: zeros as keys and values add nothing, hidden or not.
+    fn beside_none(&self) -> Self {
+        fn doubled<const D: usize>(tensor: &Tensor<D>) -> Tensor<D> {
+            Tensor::cat(vec![tensor.clone(), tensor.zeros_like()], 0)
+        }
+        let layers = self.layers.iter().map(|[keys, values]| [doubled(keys), doubled(values)]).collect();
+        Self { items: 2 * self.items, layers, hidden: self.hidden.as_ref().map(doubled) }
+    }
 }
 
 impl Conditioning for Condition {
     fn items(&self) -> usize {
-        self.states.dims()[0]
+        self.items
     }
 
     fn begin(&self, network: &MusicgenForCausalLm, steps: usize, streams: Streams) -> (Memory, Option<Tensor<2>>) {
-        let (items, Self { states, hidden }) = (self.items(), self.clone());
-        match streams {
-            Streams::With => (network.memory(items, steps, Some(&states)), hidden),
-            // Zeros as keys and values add nothing, hidden or not: they are the absent condition.
-            Streams::Without => (network.memory(items, steps, None), None),
-            Streams::Both => {
-                let states = Tensor::cat(vec![states.clone(), states.zeros_like()], 0);
-                let hidden = hidden.map(|hidden| Tensor::cat(vec![hidden.clone(), hidden.zeros_like()], 0));
-                (network.memory(2 * items, steps, Some(&states)), hidden)
-            }
-        }
+        let condition = match streams {
+            Streams::With => self.clone(),
+            Streams::Without => return (network.memory(self.items, steps, None), None),
+            Streams::Both => self.beside_none(),
+        };
+        (network.memory(condition.items, steps, Some(&condition)), condition.hidden)
     }
 }
 

@@ -6,7 +6,7 @@ use super::filling::Filling;
 use super::layer::{EPSILON, new_norm};
 use super::memory::{LayerMemory, Memory, Past};
 use super::positions::sinusoids;
-use super::{DecoderLayer, MusicgenDecoderConfig, Projection};
+use super::{Condition, DecoderLayer, MusicgenDecoderConfig, Projection};
 use crate::ops::{Narrow, layer_norm};
 
 /// The language model: the next token of every codebook.
@@ -85,20 +85,42 @@ impl MusicgenForCausalLm {
         self.scores(state)
     }
 
-    /// An empty memory for sequences of up to `capacity` steps; the condition's keys and values are computed once, here.
+    /// What every layer attends to: the keys and values of encodings, computed once. Zeros stand for tokens that only fill the
+    /// batch; `hidden` is added to the scores of tokens: −∞ hides one. transformers hides those that only fill the batch, so that an
+    /// item is the same alone and in company; audiocraft hides none.
     ///
     /// # Shapes
     ///
-    /// condition `[batch, token, width]`
-    pub fn memory(&self, batch: usize, capacity: usize, condition: Option<&Tensor<3>>) -> Memory {
+    /// `[batch, token, width]`, `[batch, token]`
+    ///
+    /// # Panics
+    ///
+    /// After [`MusicgenForCausalLm::take_no_more_conditions`].
+    pub fn condition(&self, states: &Tensor<3>, hidden: Option<Tensor<2>>) -> Condition {
+        let layers = &self.model.decoder.layers;
+        let layers = layers.iter().filter_map(|layer| layer.of_condition(states.clone())).collect();
+        Condition { items: states.dims()[0], layers, hidden }
+    }
+
+    /// Lets go of the weights that only [`MusicgenForCausalLm::condition`] needs, an eighth of all: what comes is generated with the
+    /// conditions that are there.
+    pub fn take_no_more_conditions(&mut self) {
+        let decoder = &mut self.model.decoder;
+        let device = decoder.layer_norm.gamma.val().device();
+        let attentions = decoder.layers.iter_mut().filter_map(|layer| layer.encoder_attn.as_mut());
+        attentions.for_each(|attention| attention.take_no_more_conditions(&device));
+    }
+
+    /// An empty memory for sequences of up to `capacity` steps.
+    pub fn memory(&self, batch: usize, capacity: usize, condition: Option<&Condition>) -> Memory {
         let decoder = &self.model.decoder;
         let [_, width] = decoder.embed_tokens[0].weight.dims();
         let device = decoder.layer_norm.gamma.val().device();
-        let layer = |layer: &DecoderLayer| LayerMemory {
+        let layer = |index: usize| LayerMemory {
             own: Past::new([batch, capacity, width], &device),
-            condition: condition.and_then(|condition| layer.of_condition(condition.clone())),
+            condition: condition.and_then(|condition| condition.layers.get(index).cloned()),
         };
-        Memory { layers: decoder.layers.iter().map(layer).collect(), positions: 0, capacity, filling: None }
+        Memory { layers: (0..decoder.layers.len()).map(layer).collect(), positions: 0, capacity, filling: None }
     }
 
     /// A memory that a prefix went through, with room for `capacity` steps behind it. The last tokens of an item, `filling` of

@@ -97,23 +97,24 @@ impl Music {
         let melody = self.melody.as_deref().map(Audio::decode).transpose().map_err(Failure::usage)?;
         let device = global.open_device()?;
         let folder = musicgen::resolve(&self.model)?;
-        let model = Model::open(&folder, self.text_encoder.as_deref(), experiment.sampling.precision, &device)?;
+        let mut model = Model::open(&folder, self.text_encoder.as_deref(), experiment.sampling.precision, &device)?;
         let melody = melody.map(|audio| Melody::of(audio, &model)).transpose().map_err(Failure::usage)?;
         let beginning = recording.map(|recording| Beginning::of(&model, recording));
-        self.make(experiment, &model, &prompts, (melody.as_ref(), beginning.as_ref()), output)
+        self.make(experiment, &mut model, &prompts, (melody.as_ref(), beginning.as_ref()), output)
     }
 
     fn make(
         &self,
         mut experiment: MusicgenExperiment,
-        model: &Model,
+        model: &mut Model,
         prompts: &[Prompt],
         (melody, beginning): (Option<&Melody>, Option<&Beginning>),
         output: &Output,
     ) -> Result<Outcome, Failure> {
         experiment.sampling.padding.get_or_insert(model.padding);
         let stop = stop_flag();
-        let job = Job { model, prompts, melody, beginning, settings: &experiment.sampling, stop: &stop };
+        let mut job =
+            Job { model, last: true, prompts, melody, beginning, settings: &experiment.sampling, stop: &stop };
         let mut progress = output.progress();
         let mut started = false;
         let on_progress = |done: f64, total: f64| {
@@ -126,9 +127,9 @@ impl Music {
         let generated = match &place {
             Place::Folder(folder) => {
                 let files = Files { folder, save_codes: self.save_codes, zip: self.zip.as_deref() };
-                musicgen::generate(&job, files, on_progress)
+                musicgen::generate(&mut job, files, on_progress)
             }
-            Place::Stream(_, target) => musicgen::stream(&job, target, on_progress),
+            Place::Stream(_, target) => musicgen::stream(&mut job, target, on_progress),
         };
         progress.finish();
         let generated = generated.map_err(failure)?;

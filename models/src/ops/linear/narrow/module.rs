@@ -10,6 +10,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use super::packed::Packed;
 use super::{Narrow, kernel};
 use crate::ops::has_kernels;
+use crate::ops::linear;
 use crate::ops::primitive::{Contiguous, tensor};
 
 /// A linear layer without bias whose weights are narrower than f32, for a network that only computes. To whatever visits or
@@ -63,7 +64,7 @@ impl NarrowLinear {
                 shape[D - 1] = packed.outer;
                 Tensor::<2>::from_dispatch(output).reshape(shape)
             }
-            _ => self.widened().forward(input),
+            _ => linear(&self.widened(), input),
         }
     }
 
