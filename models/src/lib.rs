@@ -8,6 +8,7 @@ pub mod backbone;
 pub mod blocks;
 pub mod checkpoint;
 pub mod clap;
+pub mod clip;
 pub mod device;
 pub mod diffusion;
 pub mod dit;

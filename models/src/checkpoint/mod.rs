@@ -14,6 +14,7 @@ mod save;
 mod sharded;
 mod split;
 mod stacked;
+mod transposed;
 mod values;
 mod weight_norm;
 

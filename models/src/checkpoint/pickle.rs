@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use pytorch_reader::{PytorchError, PytorchReader};
+use pytorch_reader::{PickleError, PytorchError, PytorchReader};
 
 use super::CheckpointError;
 use super::values::{Source, Stored};
@@ -12,6 +12,12 @@ pub(super) fn open(path: &Path) -> Result<Vec<(String, Stored)>, CheckpointError
     let reader = PytorchReader::new(path).map_err(|error| match error {
         PytorchError::Io(source) if source.kind() == std::io::ErrorKind::PermissionDenied => {
             CheckpointError::Io { file: path.to_owned(), source }
+        }
+        // What every class in such an archive is called.
+        PytorchError::Pickle(PickleError::UnsupportedType(class)) if class.starts_with("__torch__.") => {
+            let expected =
+                "weights alone, as torch.save(torch.jit.load(FILE, \"cpu\").state_dict(), NEW_FILE) saves them";
+            CheckpointError::format(path, "pickle", "a TorchScript archive", expected)
         }
         other => CheckpointError::format(path, "pickle", other, "a file of torch.save"),
     })?;

@@ -9,6 +9,7 @@ use half::{bf16, f16};
 use super::CheckpointError;
 use super::split::Rows;
 use super::stacked::Stack;
+use super::transposed::Transposed;
 use super::weight_norm::WeightNorm;
 
 /// A tensor in a file, its values unread.
@@ -36,6 +37,8 @@ pub(super) enum Source {
     Stacked(Stack),
     /// Cut out of another when it is read.
     Rows(Rows),
+    /// Turned over when it is read.
+    Transposed(Transposed),
 }
 
 impl Stored {
@@ -46,6 +49,7 @@ impl Stored {
             Source::Normed(weight) => weight.shape(),
             Source::Stacked(stack) => stack.shape(),
             Source::Rows(rows) => rows.shape(),
+            Source::Transposed(matrix) => matrix.shape(),
         }
     }
 
@@ -56,6 +60,7 @@ impl Stored {
             Source::Normed(weight) => return weight.read(name),
             Source::Stacked(stack) => return stack.read(name),
             Source::Rows(rows) => return rows.read(name),
+            Source::Transposed(matrix) => return matrix.read(name),
         };
         let bytes = bytes.map_err(CheckpointError::io(&self.file))?;
         decode(&bytes, dtype)
