@@ -43,6 +43,15 @@ pub trait Embedder: Send + Sync {
         self.embed_all(&[clip]).pop().unwrap_or_else(|| Array2::zeros((0, self.dim())))
     }
 
+    /// The vectors of several clips as embedders of these `names` make them, those that this one finds out in one pass, its own
+    /// among them.
+    ///
+    /// # Shapes
+    /// - output: a name, as for [`Embedder::embed_all`]
+    fn embed_as(&self, names: &[&str], clips: &[&Audio]) -> Vec<Option<Vec<Array2<f32>>>> {
+        names.iter().map(|name| (*name == self.name()).then(|| self.embed_all(clips))).collect()
+    }
+
     /// The embedder of another name, where it hears with the network that this one has loaded.
     fn sibling(&self, name: &str) -> Option<Box<dyn Embedder>> {
         let _ = name;

@@ -109,6 +109,37 @@ impl Mert {
         let dim = config.hidden_size;
         Ok(Self { network, layer, dim, normalize: do_normalize, weights, device: device.clone() })
     }
+
+    /// The layer of a name, where the network has it.
+    fn layer_of(&self, name: &str) -> Option<usize> {
+        layer_of(name).filter(|layer| *layer <= self.network.encoder.layers.len())
+    }
+
+    /// The vectors of each clip after each of some layers, in one pass: `[layer][clip]`.
+    fn embed_layers(&self, layers: &[usize], clips: &[&Audio]) -> Vec<Vec<Array2<f32>>> {
+        let mut vectors = vec![Vec::with_capacity(clips.len()); layers.len()];
+        for clip in clips {
+            let of_clip = self.states(layers, (*clip).clone().into_mono(SAMPLE_RATE));
+            vectors.iter_mut().zip(of_clip).for_each(|(vectors, of_clip)| vectors.push(of_clip));
+        }
+        vectors
+    }
+
+    fn states(&self, layers: &[usize], mut samples: Vec<f32>) -> Vec<Array2<f32>> {
+        samples.truncate(LONGEST);
+        if self.network.feature_extractor.frames(samples.len()) == 0 {
+            return vec![Array2::zeros((0, self.dim)); layers.len()];
+        }
+        let samples = if self.normalize { normalised(samples) } else { samples };
+        let shape = [1, 1, samples.len()];
+        let samples = Tensor::from_data(TensorData::new(samples, shape), &self.device);
+        let states = self.network.states(samples, layers.iter().copied().max().unwrap_or(0));
+        let of_layer = |layer: &usize| {
+            let vectors = values(states[*layer].clone().squeeze_dim(0));
+            Array2::from_shape_vec((vectors.len() / self.dim, self.dim), vectors).expect("whole vectors")
+        };
+        layers.iter().map(of_layer).collect()
+    }
 }
 
 fn preprocessor(folder: &Path) -> Result<Preprocessor, NetworkError> {
@@ -138,25 +169,17 @@ impl Embedder for Mert {
     }
 
     fn embed_all(&self, clips: &[&Audio]) -> Vec<Array2<f32>> {
-        let embed = |clip: &&Audio| {
-            let mut samples = (*clip).clone().into_mono(SAMPLE_RATE);
-            samples.truncate(LONGEST);
-            if self.network.feature_extractor.frames(samples.len()) == 0 {
-                return Array2::zeros((0, self.dim));
-            }
-            let samples = if self.normalize { normalised(samples) } else { samples };
-            let shape = [1, 1, samples.len()];
-            let samples = Tensor::from_data(TensorData::new(samples, shape), &self.device);
-            let state = self.network.states(samples, self.layer).pop().expect("the state of a layer");
-            let vectors = values(state.squeeze_dim(0));
-            Array2::from_shape_vec((vectors.len() / self.dim, self.dim), vectors).expect("whole vectors")
-        };
-        clips.iter().map(embed).collect()
+        self.embed_layers(&[self.layer], clips).remove(0)
+    }
+
+    fn embed_as(&self, names: &[&str], clips: &[&Audio]) -> Vec<Option<Vec<Array2<f32>>>> {
+        let layers: Vec<Option<usize>> = names.iter().map(|name| self.layer_of(name)).collect();
+        let mut vectors = self.embed_layers(&layers.iter().copied().flatten().collect::<Vec<_>>(), clips).into_iter();
+        layers.iter().map(|layer| layer.and_then(|_| vectors.next())).collect()
     }
 
     fn sibling(&self, name: &str) -> Option<Box<dyn Embedder>> {
-        let layer = layer_of(name).filter(|layer| *layer <= self.network.encoder.layers.len())?;
-        Some(Box::new(Self { layer, ..self.clone() }))
+        Some(Box::new(Self { layer: self.layer_of(name)?, ..self.clone() }))
     }
 }
 
@@ -201,6 +224,18 @@ mod tests {
             let differences = found.iter().zip(&expected).map(|(found, expected)| (found - expected).abs());
             let largest = expected.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
             assert!(differences.fold(0.0, f32::max) < 1e-4 * largest, "layer {layer}");
+        }
+    }
+
+    #[test]
+    fn layers_are_heard_in_one_pass() {
+        let embedder = open(2, "mert").unwrap();
+        let clips = [waveform(), sound(24_000, 0.4)];
+        let names = ["MERT-v1-95M-3", "vggish", "MERT-v1-95M-2", "MERT-v1-95M-1", "MERT-v1-95M"];
+        let found = embedder.embed_as(&names, &clips.each_ref());
+        for (name, found) in names.iter().zip(found) {
+            let expected = embedder.sibling(name).map(|sibling| sibling.embed_all(&clips.each_ref()));
+            assert_eq!(found, expected, "{name}");
         }
     }
 

@@ -95,18 +95,27 @@ impl<'a> Hearer<'a> {
 
     /// Fills in what is missing, and lets the sound go.
     fn listen(&mut self, files: &mut [Result<File, String>]) -> Result<(), EvaluateError> {
-        for (place, (listener, cache)) in self.hearing.iter().enumerate() {
+        for (place, (listener, _)) in self.hearing.iter().enumerate() {
             let mut unheard: Vec<&mut File> =
                 files.iter_mut().flatten().filter(|file| file.vectors[place].is_none()).collect();
             if unheard.is_empty() {
                 continue;
             }
             let network = listener.network(self.listeners)?;
-            let vectors = embed(network, &unheard);
-            for (file, values) in unheard.iter_mut().zip(vectors) {
-                let kept = cache.as_ref().map_or(Ok(()), |cache| cache.keep(&file.hash, values.view()));
-                tell_once(&mut self.told, kept);
-                file.vectors[place] = Some(Vectors { values, from_cache: false });
+            // What one pass tells several, none has to ask for again.
+            let is_waiting = |place: &usize| unheard.iter().any(|file| file.vectors[*place].is_none());
+            let waiting: Vec<usize> = (place..self.hearing.len()).filter(is_waiting).collect();
+            let names: Vec<&str> = waiting.iter().map(|place| self.hearing[*place].0.name()).collect();
+            for (place, vectors) in waiting.into_iter().zip(embed(network, &names, &unheard)) {
+                let cache = &self.hearing[place].1;
+                for (file, values) in unheard.iter_mut().zip(vectors.into_iter().flatten()) {
+                    if file.vectors[place].is_some() {
+                        continue;
+                    }
+                    let kept = cache.as_ref().map_or(Ok(()), |cache| cache.keep(&file.hash, values.view()));
+                    tell_once(&mut self.told, kept);
+                    file.vectors[place] = Some(Vectors { values, from_cache: false });
+                }
             }
         }
         for file in files.iter_mut().flatten() {
@@ -116,16 +125,19 @@ impl<'a> Hearer<'a> {
     }
 }
 
-/// The vectors of each file: those of its clips, one after the other.
-fn embed(network: &dyn Embedder, files: &[&mut File]) -> Vec<Array2<f32>> {
+/// The vectors of each file by each of these names that the network knows: those of its clips, one after the other.
+fn embed(network: &dyn Embedder, names: &[&str], files: &[&mut File]) -> Vec<Option<Vec<Array2<f32>>>> {
     let clips: Vec<&Audio> = files.iter().flat_map(|file| &file.clips).collect();
-    let mut vectors = network.embed_all(&clips).into_iter();
-    let of_file = |file: &&mut File| {
-        let clips: Vec<Array2<f32>> = vectors.by_ref().take(file.clips.len()).collect();
-        let views: Vec<_> = clips.iter().map(|clip| clip.view()).collect();
-        concatenate(Axis(0), &views).unwrap_or_else(|_| Array2::zeros((0, network.dim())))
+    let by_file = |vectors: Vec<Array2<f32>>| {
+        let mut vectors = vectors.into_iter();
+        let of_file = |file: &&mut File| {
+            let clips: Vec<Array2<f32>> = vectors.by_ref().take(file.clips.len()).collect();
+            let views: Vec<_> = clips.iter().map(|clip| clip.view()).collect();
+            concatenate(Axis(0), &views).unwrap_or_else(|_| Array2::zeros((0, network.dim())))
+        };
+        files.iter().map(of_file).collect()
     };
-    files.iter().map(of_file).collect()
+    network.embed_as(names, &clips).into_iter().map(|vectors| vectors.map(by_file)).collect()
 }
 
 /// A cache that cannot be written to costs time, and nothing else.
