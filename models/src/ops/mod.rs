@@ -49,10 +49,22 @@ use std::sync::LazyLock;
 
 use burn::tensor::{DType, Device, Tensor};
 
-/// Whether the kernels of this folder apply to a tensor.
+/// Whether kernels are wanted.
+static KERNELS: LazyLock<bool> =
+    LazyLock::new(|| std::env::var("NOCTURNE_PLAIN_OPS").map_or(true, |value| value == "0"));
+
+/// Whether the CPU's kernels apply to a tensor.
 fn has_kernels<const D: usize>(tensor: &Tensor<D>) -> bool {
-    static PLAIN: LazyLock<bool> =
-        LazyLock::new(|| std::env::var("NOCTURNE_PLAIN_OPS").is_ok_and(|value| value != "0"));
     // Devices are equal whether they differentiate or not.
-    !*PLAIN && tensor.dtype() == DType::F32 && tensor.device() == Device::flex()
+    *KERNELS && tensor.dtype() == DType::F32 && tensor.device() == Device::flex()
+}
+
+/// Whether those for CUDA apply to it.
+#[cfg(feature = "cuda")]
+fn has_cuda_kernels<const D: usize>(tensor: &Tensor<D>) -> bool {
+    use burn::backend::DispatchDevice;
+
+    *KERNELS
+        && tensor.dtype() == DType::F32
+        && matches!(tensor.device().without_autodiff().as_dispatch(), DispatchDevice::Cube(_))
 }
