@@ -56,9 +56,8 @@ pub fn anti_aliased_snake(
     }
     let [up_filter, down_filter] = [up_filter, down_filter].map(Tensor::detach);
     if taps == [TAPS; 2] && has_kernel(&x) {
-        let filters: Tensor<2> = Tensor::stack(vec![up_filter, down_filter], 0);
-        let [alpha, beta] = [alpha, beta].map(Tensor::into_dispatch);
-        return Tensor::from_dispatch(Dispatch::snake_kernel(x.into_dispatch(), alpha, beta, filters.into_dispatch()));
+        let [alpha, beta, up, down] = [alpha, beta, up_filter, down_filter].map(Tensor::into_dispatch);
+        return Tensor::from_dispatch(Dispatch::snake_kernel(x.into_dispatch(), alpha, beta, up, down));
     }
     plain(x, alpha, beta, up_filter, down_filter)
 }

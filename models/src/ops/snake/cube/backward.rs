@@ -20,15 +20,16 @@ struct Sums {
     beta: f32,
 }
 
-/// Gradient of the output and input `[batch, time, channel]`, `[channel]` twice, `[2, taps]` → as the input; of alpha and beta,
+/// Gradient of the output and input `[batch, time, channel]`, `[channel]` twice, `[taps]` twice → as the input; of alpha and beta,
 /// what they have from each stretch, `[batch, stretch, channel]`
 #[cube(launch_unchecked, address_type = "dynamic")]
-fn backward_kernel(
+fn snake_backward(
     gradient: &Tensor<f32>,
     input: &Tensor<f32>,
     alpha: &[f32],
     beta: &[f32],
-    filters: &[Vector<f32, Const<4>>],
+    up_filter: &[f32],
+    down_filter: &[f32],
     of_input: &mut Tensor<f32>,
     of_alpha: &mut [f32],
     of_beta: &mut [f32],
@@ -44,9 +45,9 @@ fn backward_kernel(
     let number = thread % channels;
     let snake = snake(alpha[number as usize], beta[number as usize]);
     let from = channel(number, input.stride(0), input.stride(1), input.stride(2));
-    let beside = channel(number, gradient.stride(0), gradient.stride(1), gradient.stride(2));
+    let of_gradient = channel(number, gradient.stride(0), gradient.stride(1), gradient.stride(2));
     let to = channel(number, of_input.stride(0), of_input.stride(1), of_input.stride(2));
-    let (up, gradient_up) = (taps(filters, 0usize, 2.0f32), taps(filters, 1usize, 1.0f32));
+    let (up, gradient_up) = (taps(up_filter, 2.0f32), taps(down_filter, 1.0f32));
     let mut window = Array::<f32>::new(SPAN);
     let mut gradients = Array::<f32>::new(SPAN);
     let mut phases = Phases::new();
@@ -57,7 +58,7 @@ fn backward_kernel(
     let end = start + (rounds * ROUND as u32) as i32;
     let before = start - 2 * REACH as i32;
     read(input, &from, before, &mut window, 0usize, 4 * REACH, true);
-    read(gradient, &beside, before, &mut gradients, 0usize, 4 * REACH, false);
+    read(gradient, &of_gradient, before, &mut gradients, 0usize, 4 * REACH, false);
     rise(&mut phases, &gradients, &gradient_up, 0usize, 2 * REACH);
     gather_end(&mut phases, &gradients, &gradient_up, start - REACH as i32, time, 0usize, 2 * REACH);
     if start == 0 {
@@ -79,7 +80,7 @@ fn backward_kernel(
     while place < end && place < time {
         let ahead = place + 2 * REACH as i32;
         read(input, &from, ahead, &mut window, 2 * REACH, ROUND, true);
-        read(gradient, &beside, ahead, &mut gradients, 2 * REACH, ROUND, false);
+        read(gradient, &of_gradient, ahead, &mut gradients, 2 * REACH, ROUND, false);
         rise(&mut phases, &gradients, &gradient_up, 2 * REACH, ROUND);
         gather_end(&mut phases, &gradients, &gradient_up, place - REACH as i32, time, 2 * REACH, ROUND);
         let counted = place + (ROUND as i32) < end;
@@ -163,7 +164,7 @@ fn through(
 
 /// The sums of each `GROUP` rows of two tables of so many columns.
 #[cube(launch_unchecked, address_type = "dynamic")]
-fn sum_kernel(alpha: &[f32], beta: &[f32], alpha_sums: &mut [f32], beta_sums: &mut [f32], rows: u32, columns: u32) {
+fn snake_sums(alpha: &[f32], beta: &[f32], alpha_sums: &mut [f32], beta_sums: &mut [f32], rows: u32, columns: u32) {
     let thread = number();
     let first = thread / columns * GROUP as u32;
     if first >= rows {
@@ -190,13 +191,13 @@ fn values(buffer: &Handle, count: usize) -> BufferArg {
 ///
 /// # Shapes
 ///
-/// gradient of the output and input `[batch, time, channel]`, `[channel]` twice, `[2, taps]` → as the input and the vectors
+/// gradient of the output and input `[batch, time, channel]`, `[channel]` twice, `[taps]` twice → as the input and the vectors
 pub(super) fn backward(
     client: &Client,
     (signals, address): (Signals, AddressType),
     [gradient, input]: [TensorArg; 2],
     [alpha, beta]: [BufferArg; 2],
-    filters: BufferArg,
+    [up, down]: [BufferArg; 2],
     of_input: TensorArg,
 ) -> [Handle; 2] {
     let columns = signals.channels;
@@ -208,9 +209,9 @@ pub(super) fn backward(
     let [rounds, stretches] = [signals.rounds(), signals.stretches()].map(|count| count as u32);
     // SAFETY: every index is a sample's, a channel's, a stretch's, or one of 24 taps'; the caller answers for the shapes.
     unsafe {
-        backward_kernel::launch_unchecked(
-            client, blocks, units, address, gradient, input, alpha, beta, filters, of_input, of_alpha, of_beta, rounds,
-            stretches,
+        snake_backward::launch_unchecked(
+            client, blocks, units, address, gradient, input, alpha, beta, up, down, of_input, of_alpha, of_beta,
+            rounds, stretches,
         );
     }
     while rows > 1 {
@@ -222,7 +223,7 @@ pub(super) fn backward(
         let address = AddressType::from_len(rows * columns);
         // SAFETY: every index is that of a row and a column.
         unsafe {
-            sum_kernel::launch_unchecked(
+            snake_sums::launch_unchecked(
                 client,
                 blocks,
                 units,

@@ -7,27 +7,28 @@ use super::super::strip::REACH;
 use super::stretch::{Phases, SPAN, channel, doubled, grid, keep, number, read, taps};
 use super::wave::{Snake, snake, value};
 
-/// `[batch, time, channel]`, `[channel]` twice, `[2, taps]` → the same as the first
+/// `[batch, time, channel]`, `[channel]` twice, `[taps]` twice → the same as the first
 #[cube(launch_unchecked, address_type = "dynamic")]
-fn forward_kernel(
+fn snake_forward(
     input: &Tensor<f32>,
     alpha: &[f32],
     beta: &[f32],
-    filters: &[Vector<f32, Const<4>>],
+    up_filter: &[f32],
+    down_filter: &[f32],
     output: &mut Tensor<f32>,
     rounds: u32,
 ) {
     let (channels, time) = (input.shape(2) as u32, input.shape(1) as i32);
-    let number = number();
-    let start = (number / channels * rounds * ROUND as u32) as i32;
+    let thread = number();
+    let start = (thread / channels * rounds * ROUND as u32) as i32;
     if start >= time {
         terminate!();
     }
-    let number = number % channels;
+    let number = thread % channels;
     let snake = snake(alpha[number as usize], beta[number as usize]);
     let from = channel(number, input.stride(0), input.stride(1), input.stride(2));
     let to = channel(number, output.stride(0), output.stride(1), output.stride(2));
-    let (up, down) = (taps(filters, 0usize, 2.0f32), taps(filters, 1usize, 1.0f32));
+    let (up, down) = (taps(up_filter, 2.0f32), taps(down_filter, 1.0f32));
     let mut window = Array::<f32>::new(SPAN);
     let mut phases = Phases::new();
 
@@ -102,19 +103,19 @@ fn hold_end(phases: &mut Phases, place: i32, time: i32, #[comptime] from: usize,
 ///
 /// # Shapes
 ///
-/// `[batch, time, channel]`, `[channel]` twice, `[2, taps]` → the same as the first
+/// `[batch, time, channel]`, `[channel]` twice, `[taps]` twice → the same as the first
 pub(super) fn forward(
     client: &Client,
     (signals, address): (Signals, AddressType),
     input: TensorArg,
     [alpha, beta]: [BufferArg; 2],
-    filters: BufferArg,
+    [up, down]: [BufferArg; 2],
     output: TensorArg,
 ) {
     let (blocks, units) = grid(signals);
     let rounds = signals.rounds() as u32;
     // SAFETY: every index is a sample's, a channel's, or one of 24 taps'; the caller answers for the shapes.
     unsafe {
-        forward_kernel::launch_unchecked(client, blocks, units, address, input, alpha, beta, filters, output, rounds);
+        snake_forward::launch_unchecked(client, blocks, units, address, input, alpha, beta, up, down, output, rounds);
     }
 }

@@ -25,13 +25,13 @@ use super::autodiff::{SnakeGradients, SnakeKernel};
 use super::signals::Signals;
 
 /// `[batch, channel, time]` → `[batch, time, channel]`, channels beside each other in memory, as convolutions leave them.
-fn beside(tensor: CubeTensor) -> CubeTensor {
+fn channels_last(tensor: CubeTensor) -> CubeTensor {
     let tensor = permute_nchw_to_nhwc(tensor);
     let [_, _, channels] = tensor.shape().dims();
     if channels == 1 || tensor.meta.strides()[2] == 1 { tensor } else { into_contiguous(tensor) }
 }
 
-/// The values of a vector or of filters, one after the other.
+/// A vector's values, one after the other.
 ///
 /// # Panics
 ///
@@ -59,13 +59,19 @@ fn signals(tensors: &[&CubeTensor]) -> (Signals, AddressType) {
 }
 
 impl SnakeKernel for CubeBackend {
-    fn snake_kernel(input: CubeTensor, alpha: CubeTensor, beta: CubeTensor, filters: CubeTensor) -> CubeTensor {
-        let input = beside(input);
+    fn snake_kernel(
+        input: CubeTensor,
+        alpha: CubeTensor,
+        beta: CubeTensor,
+        up: CubeTensor,
+        down: CubeTensor,
+    ) -> CubeTensor {
+        let input = channels_last(input);
         let output = room(&input);
         let (client, signals) = (input.client.clone(), signals(&[&input, &output]));
-        let vectors = [alpha, beta].map(values);
+        let [vectors, filters] = [[alpha, beta], [up, down]].map(|pair| pair.map(values));
         let [from, to] = [input, output.clone()].map(CubeTensor::into_tensor_arg);
-        forward(&client, signals, from, vectors, values(filters), to);
+        forward(&client, signals, from, vectors, filters, to);
         permute_nhwc_to_nchw(output)
     }
 }
@@ -76,15 +82,16 @@ impl SnakeGradients for CubeBackend {
         input: CubeTensor,
         alpha: CubeTensor,
         beta: CubeTensor,
-        filters: CubeTensor,
+        up: CubeTensor,
+        down: CubeTensor,
     ) -> (CubeTensor, CubeTensor, CubeTensor) {
-        let [gradient, input] = [gradient, input].map(beside);
+        let [gradient, input] = [gradient, input].map(channels_last);
         let of_input = room(&input);
         let signals = signals(&[&gradient, &input, &of_input]);
         let (client, device, channels) = (input.client.clone(), input.device.clone(), signals.0.channels);
-        let vectors = [alpha, beta].map(values);
+        let [vectors, filters] = [[alpha, beta], [up, down]].map(|pair| pair.map(values));
         let [gradient, input, to] = [gradient, input, of_input.clone()].map(CubeTensor::into_tensor_arg);
-        let [alpha, beta] = backward(&client, signals, [gradient, input], vectors, values(filters), to).map(|handle| {
+        let [alpha, beta] = backward(&client, signals, [gradient, input], vectors, filters, to).map(|handle| {
             let (client, shape) = (client.clone(), Shape::new([channels]));
             CubeTensor::new_contiguous(client, device.clone(), shape, handle, DType::F32)
         });

@@ -28,17 +28,13 @@ pub(super) fn number() -> u32 {
     CUBE_POS_X * UNITS as u32 + UNIT_POS
 }
 
-/// The taps of one of two filters, times `gain`.
+/// A filter's taps, times `gain`.
 #[cube]
-pub(super) fn taps(filters: &[Vector<f32, Const<4>>], #[comptime] which: usize, #[comptime] gain: f32) -> Array<f32> {
+pub(super) fn taps(filter: &[f32], #[comptime] gain: f32) -> Array<f32> {
     let mut taps = Array::<f32>::new(TAPS);
     #[unroll]
-    for index in 0..TAPS / 4 {
-        let four = filters[which * TAPS / 4 + index];
-        #[unroll]
-        for lane in 0..4usize {
-            taps[4 * index + lane] = four.extract(lane) * gain;
-        }
+    for index in 0..TAPS {
+        taps[index] = filter[index] * gain;
     }
     taps
 }
