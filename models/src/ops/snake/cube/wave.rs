@@ -5,8 +5,8 @@ use cubecl::prelude::*;
 /// 1/π and what that leaves.
 const TURNS: [f32; 2] = [std::f32::consts::FRAC_1_PI, 1.284_127_7e-8];
 
-/// The largest f that the polynomials are asked for. Up to four million half turns, f comes no further; beyond, where
-/// neighbouring values are half a turn apart, the wave stands still.
+/// The largest f that the polynomials are asked for. Up to a million half turns, f comes no further; beyond, where neighbouring
+/// values are an eighth of one apart and more, the wave is cut off there.
 const FURTHEST: f32 = 0.625;
 
 /// The snake of one channel.
