@@ -1,7 +1,8 @@
-//! Our own operations: what the networks spend their time in, written for the CPU with handwritten gradients.
+//! Our own operations: what the networks spend their time in, written for the CPU with handwritten gradients; one of them, the
+//! anti-aliased snake, for CUDA too.
 //!
-//! Each is a function of tensors that chooses by device. On the CPU, in `f32`, it runs the kernel in this folder; on
-//! every other device, and for every other type, it runs burn's own operations, its plain form. The environment variable
+//! Each is a function of tensors that chooses by device. Where there is a kernel for it in this folder, in `f32`, it runs that;
+//! on every other device, and for every other type, it runs burn's own operations, its plain form. The environment variable
 //! `NOCTURNE_PLAIN_OPS=1` selects the plain form everywhere, to find out whether a kernel is to blame.
 //!
 //! Results depend neither on the number of threads nor on what else is in a batch: work is cut by the shape of one item,
@@ -49,10 +50,21 @@ use std::sync::LazyLock;
 
 use burn::tensor::{DType, Device, Tensor};
 
-/// Whether the kernels of this folder apply to a tensor.
+/// Whether kernels are wanted.
+static KERNELS: LazyLock<bool> = LazyLock::new(|| !std::env::var("NOCTURNE_PLAIN_OPS").is_ok_and(|value| value != "0"));
+
+/// Whether the CPU's kernels apply to a tensor.
 fn has_kernels<const D: usize>(tensor: &Tensor<D>) -> bool {
-    static PLAIN: LazyLock<bool> =
-        LazyLock::new(|| std::env::var("NOCTURNE_PLAIN_OPS").is_ok_and(|value| value != "0"));
     // Devices are equal whether they differentiate or not.
-    !*PLAIN && tensor.dtype() == DType::F32 && tensor.device() == Device::flex()
+    *KERNELS && tensor.dtype() == DType::F32 && tensor.device() == Device::flex()
+}
+
+/// Whether those for CUDA apply to it.
+#[cfg(feature = "cuda")]
+fn has_cuda_kernels<const D: usize>(tensor: &Tensor<D>) -> bool {
+    use burn::backend::DispatchDevice;
+
+    *KERNELS
+        && tensor.dtype() == DType::F32
+        && matches!(tensor.device().without_autodiff().as_dispatch(), DispatchDevice::Cube(_))
 }

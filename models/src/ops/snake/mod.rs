@@ -3,8 +3,12 @@
 
 mod autodiff;
 mod backward;
+#[cfg(feature = "cuda")]
+mod cube;
 mod forward;
 mod plain;
+#[cfg(any(feature = "cuda", test))]
+mod signals;
 mod sine;
 mod strip;
 mod tasks;
@@ -51,10 +55,19 @@ pub fn anti_aliased_snake(
         return x;
     }
     let [up_filter, down_filter] = [up_filter, down_filter].map(Tensor::detach);
-    if has_kernels(&x) && taps == [TAPS; 2] {
-        let filters: Tensor<2> = Tensor::stack(vec![up_filter, down_filter], 0);
-        let [alpha, beta] = [alpha, beta].map(Tensor::into_dispatch);
-        return Tensor::from_dispatch(Dispatch::snake_kernel(x.into_dispatch(), alpha, beta, filters.into_dispatch()));
+    if taps == [TAPS; 2] && has_kernel(&x) {
+        let [alpha, beta, up, down] = [alpha, beta, up_filter, down_filter].map(Tensor::into_dispatch);
+        return Tensor::from_dispatch(Dispatch::snake_kernel(x.into_dispatch(), alpha, beta, up, down));
     }
     plain(x, alpha, beta, up_filter, down_filter)
+}
+
+/// Whether there is a kernel for a tensor where it is.
+fn has_kernel(x: &Tensor<3>) -> bool {
+    #[cfg(feature = "cuda")]
+    if super::has_cuda_kernels(x) {
+        let [batch, channels, time] = x.dims();
+        return signals::Signals { batch, time, channels }.fit();
+    }
+    has_kernels(x)
 }

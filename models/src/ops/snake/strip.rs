@@ -19,7 +19,7 @@ use crate::ops::simd::maximum;
 pub(super) const TAPS: usize = 12;
 
 /// Taps of one phase of it.
-const HALF: usize = TAPS / 2;
+pub(super) const HALF: usize = TAPS / 2;
 
 /// By how many samples of one phase either filter reaches to each side.
 pub(super) const REACH: usize = HALF / 2;
