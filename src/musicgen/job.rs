@@ -86,8 +86,10 @@ pub enum GenerateError {
     /// Nobody can hear it there.
     #[error("standard output is a terminal, which plays no audio")]
     Terminal,
-    /// The model has done its last job.
-    #[error("the model has let go of its text encoder: it was told that no other job would follow")]
+    /// The model has done its last job, or was opened for other captions.
+    #[error(
+        "the model has let go of its text encoder: it was opened for other captions, or told that no job would follow"
+    )]
     NoMoreCaptions,
     /// A caption cannot be encoded.
     #[error(transparent)]

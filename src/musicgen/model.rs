@@ -1,6 +1,8 @@
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use nocturne_models::checkpoint::Checkpoint;
 use nocturne_models::encodec;
 use nocturne_models::musicgen::{
     Audiocraft, Condition, Conditioning, MelodySize, Musicgen, MusicgenConfig, NO_MELODY, Padding,
@@ -68,9 +70,34 @@ pub struct Model {
     /// All that it was read from.
     files: Vec<PathBuf>,
     /// Until it takes no more captions.
-    text: Option<TextEncoder>,
+    reader: Option<Reader>,
     /// Where its networks are.
     pub(super) device: Device,
+}
+
+/// What encodes captions.
+enum Reader {
+    Any(TextEncoder),
+    /// These alone, encoded before the other networks were opened, each with whether it was cut.
+    These(BTreeMap<String, (Encoding, bool)>),
+}
+
+/// Encodings of more captions than this may take more memory than the text encoder.
+const MANY: usize = 1024;
+
+impl Reader {
+    fn of_these(encoder: &TextEncoder, captions: &[&str]) -> Result<Self, TextError> {
+        let encode = |caption: &&str| Ok(((*caption).to_owned(), encoder.encode(caption)?));
+        Ok(Self::These(captions.iter().map(encode).collect::<Result<_, TextError>>()?))
+    }
+
+    /// None for a caption that is not one of these.
+    fn encode(&self, caption: &str) -> Result<Option<(Encoding, bool)>, TextError> {
+        match self {
+            Self::Any(encoder) => encoder.encode(caption).map(Some),
+            Self::These(encoded) => Ok(encoded.get(caption).cloned()),
+        }
+    }
 }
 
 impl Model {
@@ -83,28 +110,61 @@ impl Model {
         precision: Precision,
         device: &Device,
     ) -> Result<Self, OpenError> {
+        Self::open_with(folder, text_encoder, precision, None, device)
+    }
+
+    /// The same for these captions alone: unless they are very many, they are encoded first, and the text encoder makes room for the
+    /// other networks.
+    pub fn open_for(
+        folder: &Path,
+        text_encoder: Option<&str>,
+        precision: Precision,
+        captions: &[&str],
+        device: &Device,
+    ) -> Result<Self, OpenError> {
+        let these = (captions.len() <= MANY).then_some(captions);
+        Self::open_with(folder, text_encoder, precision, these, device)
+    }
+
+    fn open_with(
+        folder: &Path,
+        text_encoder: Option<&str>,
+        precision: Precision,
+        these: Option<&[&str]>,
+        device: &Device,
+    ) -> Result<Self, OpenError> {
         let (device, narrow) = (device.clone(), precision.narrow());
         if narrow.is_some() && device != Device::flex() {
             return Err(OpenError::Precision);
         }
         if let Some(file) = audiocraft(folder) {
-            return Self::of_audiocraft(&file, text_encoder, narrow, device);
+            return Self::of_audiocraft(&file, text_encoder, narrow, these, device);
         }
         if text_encoder.is_some() {
             return Err(OpenError::TextEncoder { folder: folder.to_owned() });
         }
-        let narrowed = |network: Musicgen| network.narrowed(narrow);
-        let (config, network) = network::open_as::<MusicgenConfig>(folder, &device, narrowed)?;
-        let text = TextEncoder::of(folder, None, &config.text_encoder, network.text_encoder.clone())?;
+        let config: MusicgenConfig = network::read_config(folder)?;
+        let weights = Checkpoint::open(folder).map_err(NetworkError::from)?;
+        let encoder = |text| TextEncoder::of(folder, None, &config.text_encoder, text);
+        let empty = || config.build(&device).narrowed(narrow);
+        let (reader, network) = if let Some(captions) = these {
+            let text = config.load_text_encoder(weights.clone(), &device).map_err(NetworkError::from)?;
+            let reader = Reader::of_these(&encoder(text)?, captions)?;
+            (reader, config.fill_all_but_text_encoder(empty(), weights).map_err(NetworkError::from)?)
+        } else {
+            let network = config.fill(empty(), weights).map_err(NetworkError::from)?;
+            (Reader::Any(encoder(network.text_encoder.clone())?), network)
+        };
         let (text_folder, padding) = (folder.to_owned(), Padding::Hidden);
         let files = parts::files(folder).map_err(NetworkError::from)?;
-        Ok(Self { config, network, padding, window: WINDOW, text_folder, files, text: Some(text), device })
+        Ok(Self { config, network, padding, window: WINDOW, text_folder, files, reader: Some(reader), device })
     }
 
     fn of_audiocraft(
         file: &Path,
         text_encoder: Option<&str>,
         narrow: Option<Narrow>,
+        these: Option<&[&str]>,
         device: Device,
     ) -> Result<Self, OpenError> {
         let folder = file.parent().unwrap_or(Path::new(""));
@@ -116,15 +176,32 @@ impl Model {
         let trained_with = settings.as_ref().and_then(|settings| settings.get("compression_model_checkpoint"));
         let codec_path = codec(folder, trained_with.and_then(|codec| codec.strip_prefix("//pretrained/")))?;
         let text_folder = text_folder(folder, text_encoder, model.text_encoder())?;
-        let codec = encodec::open(&codec_path, &device)?;
         let mut files = vec![file.to_owned()];
         for part in [&codec_path, &text_folder] {
             files.extend(parts::files(part).map_err(NetworkError::from)?);
         }
-        let (window, t5) = (model.segment_duration(), network::open::<T5Config>(&text_folder, &device)?);
-        let (config, network) = model.narrowed(narrow).load(t5, codec, &device)?;
-        let text = TextEncoder::of(&text_folder, None, &config.text_encoder, network.text_encoder.clone())?;
-        Ok(Self { config, network, padding: Padding::Attended, window, text_folder, files, text: Some(text), device })
+        let (config, mut text) = network::open::<T5Config>(&text_folder, &device)?;
+        let encoder = TextEncoder::of(&text_folder, None, &config, text.clone())?;
+        let reader = if let Some(captions) = these {
+            text = config.build(&device);
+            let reader = Reader::of_these(&encoder, captions)?;
+            drop(encoder);
+            reader
+        } else {
+            Reader::Any(encoder)
+        };
+        let (window, codec) = (model.segment_duration(), encodec::open(&codec_path, &device)?);
+        let (config, network) = model.narrowed(narrow).load((config, text), codec, &device)?;
+        Ok(Self {
+            config,
+            network,
+            padding: Padding::Attended,
+            window,
+            text_folder,
+            files,
+            reader: Some(reader),
+            device,
+        })
     }
 
     /// A hash of all that the model was read from. Reads it once more: of the large model a matter of seconds.
@@ -137,18 +214,18 @@ impl Model {
         ((seconds * self.config.audio_encoder.frame_rate() as f64).round() as usize).max(1)
     }
 
-    /// What captions say, and which of them were cut; nothing after [`Model::take_no_more_captions`]. An empty caption asks for
+    /// What captions say, and which of them were cut; nothing if it takes no more, or was opened for others. An empty caption asks for
     /// nothing, as in audiocraft.
     pub(super) fn captions(
         &self,
         texts: &[&str],
         padding: Padding,
     ) -> Result<Option<(Captions, Vec<bool>)>, TextError> {
-        let Some(encoder) = &self.text else { return Ok(None) };
+        let Some(reader) = &self.reader else { return Ok(None) };
         let mut encodings = Vec::with_capacity(texts.len());
         let mut cut = Vec::with_capacity(texts.len());
         for text in texts {
-            let (encoding, truncated) = encoder.encode(text)?;
+            let Some((encoding, truncated)) = reader.encode(text)? else { return Ok(None) };
             encodings.push(encoding);
             cut.push(truncated);
         }
@@ -174,7 +251,7 @@ impl Model {
     /// Lets go of what only captions need: the text encoder, and of the language model what tells its layers of them. Together a
     /// quarter of a small model.
     pub(super) fn take_no_more_captions(&mut self) {
-        self.text = None;
+        self.reader = None;
         self.network.text_encoder = self.config.text_encoder.build(&self.device);
         self.network.decoder.take_no_more_conditions();
     }

@@ -224,11 +224,52 @@ impl NetworkConfig for MusicgenConfig {
     }
 
     fn fill(&self, network: Musicgen, from: Checkpoint) -> Result<Musicgen, CheckpointError> {
+        checkpoint::load(network, &self.named(from)?)
+    }
+}
+
+/// What music is made with once captions are encoded.
+#[derive(Module, Debug)]
+struct AllButTextEncoder {
+    audio_encoder: Encodec,
+    decoder: MusicgenForCausalLm,
+    enc_to_dec_proj: Option<Linear>,
+    audio_enc_to_dec_proj: Option<Linear>,
+}
+
+impl MusicgenConfig {
+    /// The text encoder of a checkpoint of the whole, alone.
+    ///
+    /// # Errors
+    ///
+    /// As [`NetworkConfig::load`].
+    pub fn load_text_encoder(&self, from: Checkpoint, device: &Device) -> Result<T5Encoder, CheckpointError> {
+        let from = self.named(from)?.rename(|name| name.strip_prefix(TEXT).map(str::to_owned))?;
+        checkpoint::load(self.text_encoder.build(device), &from)
+    }
+
+    /// As [`NetworkConfig::fill`], but the text encoder stays without values: for captions that are encoded before, so that
+    /// not all networks are in memory at once.
+    ///
+    /// # Errors
+    ///
+    /// As [`NetworkConfig::load`].
+    pub fn fill_all_but_text_encoder(&self, network: Musicgen, from: Checkpoint) -> Result<Musicgen, CheckpointError> {
+        let from = self.named(from)?.rename(|name| (!name.starts_with(TEXT)).then(|| name.to_owned()))?;
+        let Musicgen { text_encoder, audio_encoder, decoder, enc_to_dec_proj, audio_enc_to_dec_proj } = network;
+        let rest = AllButTextEncoder { audio_encoder, decoder, enc_to_dec_proj, audio_enc_to_dec_proj };
+        let AllButTextEncoder { audio_encoder, decoder, enc_to_dec_proj, audio_enc_to_dec_proj } =
+            checkpoint::load(rest, &from)?;
+        Ok(Musicgen { text_encoder, audio_encoder, decoder, enc_to_dec_proj, audio_enc_to_dec_proj })
+    }
+
+    /// A checkpoint with our names.
+    fn named(&self, from: Checkpoint) -> Result<Checkpoint, CheckpointError> {
         let tied = from.shape("text_encoder.shared.weight").is_some();
         let from = from.rename(|name| match name {
             UNTIED if !tied => Some("text_encoder.shared.weight".to_owned()),
             name => self.current_name(name),
         })?;
-        checkpoint::load(network, &from.fold_weight_norm()?)
+        from.fold_weight_norm()
     }
 }

@@ -97,7 +97,9 @@ impl Music {
         let melody = self.melody.as_deref().map(Audio::decode).transpose().map_err(Failure::usage)?;
         let device = global.open_device()?;
         let folder = musicgen::resolve(&self.model)?;
-        let mut model = Model::open(&folder, self.text_encoder.as_deref(), experiment.sampling.precision, &device)?;
+        let captions: Vec<&str> = prompts.iter().map(|prompt| prompt.text.as_str()).collect();
+        let (encoder, precision) = (self.text_encoder.as_deref(), experiment.sampling.precision);
+        let mut model = Model::open_for(&folder, encoder, precision, &captions, &device)?;
         let melody = melody.map(|audio| Melody::of(audio, &model)).transpose().map_err(Failure::usage)?;
         let beginning = recording.map(|recording| Beginning::of(&model, recording));
         self.make(experiment, &mut model, &prompts, (melody.as_ref(), beginning.as_ref()), output)

@@ -1,9 +1,13 @@
 use super::super::support::contents;
 use super::{PROMPTS, codes, generate, of_native, with_model, with_native_model};
+use burn::tensor::Device;
+use nocturne::musicgen::{Files, GenerateError, Job, Model, MusicgenSampling, Precision, Prompt, generate as make};
 use nocturne_vocoder::audio::Audio;
 use serde_json::Value;
 use std::fs::{self, File};
 use std::io::Read;
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
 use zip::ZipArchive;
 
 #[test]
@@ -160,4 +164,47 @@ fn what_cannot_be_made_is_refused() {
     refused(&["--prompt", "a"], &["decoder.model.decoder.layers.1"]);
     fs::write(model.join("config.json"), config.replace("\"musicgen\"", "\"musicgen_melody\"")).unwrap();
     refused(&["--prompt", "a"], &["decoder.model_type", "musicgen_melody_decoder"]);
+}
+
+/// As a library: captions encoded before the other networks are opened, and whenever they are asked for.
+#[test]
+fn a_model_for_some_captions_makes_what_one_for_any_makes() {
+    for (name, text_encoder) in [("model", None), ("native", Some("model/t5"))] {
+        let folder = with_native_model();
+        let at = |name: &str| folder.path().join(name);
+        let encoder = text_encoder.map(|name| at(name).display().to_string());
+        let prompt = |id: &str, text: &str| Prompt { id: id.to_owned(), text: text.to_owned() };
+        let prompts = [prompt("rain", "soft rain"), prompt("none", ""), prompt("piano", "A soft piano melody.")];
+        let settings = MusicgenSampling { duration: 0.1, batch_size: 2, ..MusicgenSampling::default() };
+        let made = |model: &mut Model, last, prompts: &[Prompt], output: &Path| {
+            let stop = AtomicBool::new(false);
+            let settings = &settings;
+            let mut job = Job { model, last, prompts, melody: None, beginning: None, settings, stop: &stop };
+            let files = Files { folder: output, save_codes: true, zip: None };
+            make(&mut job, files, |_, _| ()).map(|generated| generated.made)
+        };
+        let open = |captions: Option<&[&str]>| {
+            let (path, encoder, device) = (at(name), encoder.as_deref(), Device::flex());
+            match captions {
+                None => Model::open(&path, encoder, Precision::F32, &device).unwrap(),
+                Some(captions) => Model::open_for(&path, encoder, Precision::F32, captions, &device).unwrap(),
+            }
+        };
+        let gone = |found: Result<usize, GenerateError>| {
+            assert!(matches!(found, Err(GenerateError::NoMoreCaptions)), "{name}: {found:?}");
+        };
+
+        let (any, these, other) = (at("any"), at("these"), at("other"));
+        let mut model = open(None);
+        assert_eq!(made(&mut model, false, &prompts, &at("before")).unwrap(), 3);
+        assert_eq!(made(&mut model, true, &prompts, &any).unwrap(), 3);
+        gone(made(&mut model, true, &prompts, &other));
+        let captions = prompts.each_ref().map(|prompt| prompt.text.as_str());
+        let mut model = open(Some(&captions));
+        gone(made(&mut model, false, &[prompt("wind", "wind")], &other));
+        assert_eq!(made(&mut model, true, &prompts, &these).unwrap(), 3);
+        let files = contents(&any);
+        assert!(files.len() > 6, "{name}");
+        assert!(files == contents(&these) && files == contents(&at("before")), "{name}");
+    }
 }
