@@ -3,8 +3,8 @@
     python scripts/bench/musicgen_stream.py
 
 Random weights of the sizes of `facebook/musicgen-small`, T5 and codec too, in transformers' layout; one caption, guidance of 3, float32
-and int8. Times are those that the command reports: without loading, with the caption's encoding. Beside it transformers in PyTorch
-(eager, float32) makes as much with the same files; there audio is there when all is made. Takes four minutes and 2.4 GB of the
+and int8. Times are those that the command reports: without loading, which ends with the caption's encoding. Beside it transformers in PyTorch
+(eager, float32) makes as much with the same files, its caption's encoding included; audio is there when all is made. Takes four minutes and 2.4 GB of the
 temporary folder.
 """
 

@@ -77,7 +77,7 @@ pub struct Model {
 
 /// What encodes captions.
 enum Reader {
-    Any(TextEncoder),
+    Any(Box<TextEncoder>),
     /// These alone, encoded before the other networks were opened, each with whether it was cut.
     These(BTreeMap<String, (Encoding, bool)>),
 }
@@ -153,7 +153,7 @@ impl Model {
             (reader, config.fill_all_but_text_encoder(empty(), weights).map_err(NetworkError::from)?)
         } else {
             let network = config.fill(empty(), weights).map_err(NetworkError::from)?;
-            (Reader::Any(encoder(network.text_encoder.clone())?), network)
+            (Reader::Any(Box::new(encoder(network.text_encoder.clone())?)), network)
         };
         let (text_folder, padding) = (folder.to_owned(), Padding::Hidden);
         let files = parts::files(folder).map_err(NetworkError::from)?;
@@ -188,7 +188,7 @@ impl Model {
             drop(encoder);
             reader
         } else {
-            Reader::Any(encoder)
+            Reader::Any(Box::new(encoder))
         };
         let (window, codec) = (model.segment_duration(), encodec::open(&codec_path, &device)?);
         let (config, network) = model.narrowed(narrow).load((config, text), codec, &device)?;
