@@ -14,6 +14,8 @@ mod save;
 mod sharded;
 mod split;
 mod stacked;
+#[cfg(test)]
+mod testing;
 mod transposed;
 mod values;
 mod weight_norm;
@@ -27,7 +29,7 @@ pub use load::load;
 pub use omega_conf::OmegaConf;
 pub use pickle::text;
 pub use save::{Named, save, write};
-use values::Stored;
+use values::{Source, Stored};
 
 /// The names under which Hugging Face's libraries, and BigVGAN's, save a network's weights, in the order of preference.
 const STEMS: [&str; 4] = ["diffusion_pytorch_model", "model", "pytorch_model", "bigvgan_generator"];
@@ -97,6 +99,15 @@ impl Checkpoint {
             }
         }
         Ok(Self { path: self.path, tensors })
+    }
+
+    /// Adds a tensor that is made of others, which stand in `file`.
+    fn add(&mut self, name: String, file: PathBuf, source: Source) -> Result<(), CheckpointError> {
+        if self.tensors.contains_key(&name) {
+            return Err(CheckpointError::tensor(&self.path, &name, "it and what it is made of", "one of them"));
+        }
+        self.tensors.insert(name, Arc::new(Stored { file, source }));
+        Ok(())
     }
 }
 

@@ -30,55 +30,32 @@ impl Checkpoint {
     /// # Errors
     ///
     /// If the rows are no multiple of the parts, or a part is there as well.
-    pub fn split(self, whole: &str, parts: &[&str]) -> Result<Self, CheckpointError> {
-        let Self { path, mut tensors } = self;
+    pub fn split(mut self, whole: &str, parts: &[&str]) -> Result<Self, CheckpointError> {
         let infix = format!(".{whole}.");
-        let names: Vec<String> = tensors.keys().filter(|name| name.contains(&infix)).cloned().collect();
+        let names: Vec<String> = self.tensors.keys().filter(|name| name.contains(&infix)).cloned().collect();
         for name in names {
             let Some((block, kind)) = name.split_once(&infix) else { continue };
-            let Some(stored) = tensors.remove(&name) else { continue };
+            let Some(stored) = self.tensors.remove(&name) else { continue };
             let shape = match stored.shape() {
                 [rows, rest @ ..] if rows.is_multiple_of(parts.len()) => [&[rows / parts.len()], rest].concat(),
                 found => {
                     let expected = format!("rows of {} in equal parts", parts.join(", "));
-                    return Err(CheckpointError::tensor(&path, &name, format!("shape {found:?}"), expected));
+                    return Err(CheckpointError::tensor(&self.path, &name, format!("shape {found:?}"), expected));
                 }
             };
             for (index, part) in parts.iter().enumerate() {
                 let rows = Rows { whole: stored.clone(), first: index * shape[0], shape: shape.clone() };
-                let of_part = Arc::new(Stored { file: stored.file.clone(), source: Source::Rows(rows) });
-                let name = format!("{block}.{part}.{kind}");
-                if tensors.insert(name.clone(), of_part).is_some() {
-                    return Err(CheckpointError::tensor(&path, &name, "the whole and its parts", "one of them"));
-                }
+                self.add(format!("{block}.{part}.{kind}"), stored.file.clone(), Source::Rows(rows))?;
             }
         }
-        Ok(Self { path, tensors })
+        Ok(self)
     }
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use ::safetensors::Dtype;
-    use ::safetensors::tensor::{TensorView, serialize_to_file};
-
-    use super::*;
-
-    /// A file of tensors of a shape, which count.
-    fn file(tensors: &[(&str, &[usize])]) -> (tempfile::TempDir, Checkpoint) {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("weights.safetensors");
-        let values = |shape: &[usize]| (0..shape.iter().product()).flat_map(|i: usize| (i as f32).to_le_bytes());
-        let bytes: Vec<Vec<u8>> = tensors.iter().map(|(_, shape)| values(shape).collect()).collect();
-        let views = tensors
-            .iter()
-            .zip(&bytes)
-            .map(|((name, shape), bytes)| (*name, TensorView::new(Dtype::F32, shape.to_vec(), bytes).unwrap()));
-        serialize_to_file(views, None, &path).unwrap();
-        let checkpoint = Checkpoint::open(&path).unwrap();
-        (folder, checkpoint)
-    }
+    use super::super::testing::file;
 
     #[test]
     fn a_whole_becomes_its_parts_in_their_order() {
@@ -87,7 +64,7 @@ mod tests {
         assert_eq!(split.names().collect::<Vec<_>>(), ["a.k.bias", "a.k.weight", "a.q.bias", "a.q.weight", "b.weight"]);
         assert_eq!(split.shape("a.k.weight"), Some(&[2, 3][..]));
         assert_eq!(split.read("a.k.weight").unwrap(), [6.0, 7.0, 8.0, 9.0, 10.0, 11.0]);
-        assert_eq!((split.read("a.q.bias").unwrap(), split.read("a.k.bias").unwrap()), (vec![0.0], vec![1.0]));
+        assert_eq!((split.read("a.q.bias").unwrap(), split.read("a.k.bias").unwrap()), (vec![100.0], vec![101.0]));
     }
 
     #[test]

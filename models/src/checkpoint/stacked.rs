@@ -32,63 +32,40 @@ impl Checkpoint {
     /// # Errors
     ///
     /// If parts differ in more than their first axis, or the whole is there as well.
-    pub fn stack(self, parts: &[&str], whole: &str) -> Result<Self, CheckpointError> {
-        let Self { path, mut tensors } = self;
-        let Some(first) = parts.first().map(|part| format!(".{part}.")) else { return Ok(Self { path, tensors }) };
-        let layers: Vec<(String, String)> = (tensors.keys())
+    pub fn stack(mut self, parts: &[&str], whole: &str) -> Result<Self, CheckpointError> {
+        let Some(first) = parts.first().map(|part| format!(".{part}.")) else { return Ok(self) };
+        let layers: Vec<(String, String)> = (self.tensors.keys())
             .filter_map(|name| name.split_once(&first))
             .map(|(block, kind)| (block.to_owned(), kind.to_owned()))
             .collect();
         for (block, kind) in layers {
             let names: Vec<String> = parts.iter().map(|part| format!("{block}.{part}.{kind}")).collect();
-            if !names.iter().all(|name| tensors.contains_key(name)) {
+            if !names.iter().all(|name| self.tensors.contains_key(name)) {
                 continue;
             }
             let mut stack = Stack { parts: Vec::new(), shape: Vec::new() };
             for name in names {
-                let Some(part) = tensors.remove(&name) else { continue };
+                let Some(part) = self.tensors.remove(&name) else { continue };
                 match (&mut stack.shape[..], part.shape()) {
                     ([], shape) => stack.shape = shape.to_vec(),
                     ([rows, rest @ ..], [more, others @ ..]) if rest == others => *rows += more,
                     (shape, found) => {
                         let expected = format!("[…, {:?}], as the layers beside it", &shape[1..]);
-                        return Err(CheckpointError::tensor(&path, &name, format!("shape {found:?}"), expected));
+                        return Err(CheckpointError::tensor(&self.path, &name, format!("shape {found:?}"), expected));
                     }
                 }
                 stack.parts.push(part);
             }
-            let name = format!("{block}.{whole}.{kind}");
-            let stored = Arc::new(Stored { file: path.clone(), source: Source::Stacked(stack) });
-            if tensors.insert(name.clone(), stored).is_some() {
-                return Err(CheckpointError::tensor(&path, &name, "the whole and its parts", "one of them"));
-            }
+            self.add(format!("{block}.{whole}.{kind}"), self.path.clone(), Source::Stacked(stack))?;
         }
-        Ok(Self { path, tensors })
+        Ok(self)
     }
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use ::safetensors::Dtype;
-    use ::safetensors::tensor::{TensorView, serialize_to_file};
-
-    use super::*;
-
-    /// A file of tensors of a shape, each filled with its place.
-    fn file(tensors: &[(&str, &[usize])]) -> (tempfile::TempDir, Checkpoint) {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("weights.safetensors");
-        let value = |place: usize, shape: &[usize]| (place as f32).to_le_bytes().repeat(shape.iter().product());
-        let bytes: Vec<Vec<u8>> = tensors.iter().enumerate().map(|(place, (_, shape))| value(place, shape)).collect();
-        let views = tensors
-            .iter()
-            .zip(&bytes)
-            .map(|((name, shape), bytes)| (*name, TensorView::new(Dtype::F32, shape.to_vec(), bytes).unwrap()));
-        serialize_to_file(views, None, &path).unwrap();
-        let checkpoint = Checkpoint::open(&path).unwrap();
-        (folder, checkpoint)
-    }
+    use super::super::testing::file;
 
     #[test]
     fn parts_become_one_in_their_order() {
@@ -97,7 +74,7 @@ mod tests {
         let stacked = weights.stack(&["k", "q"], "kq").unwrap();
         assert_eq!(stacked.names().collect::<Vec<_>>(), ["a.kq.weight", "a.q.bias", "b.k.bias"]);
         assert_eq!(stacked.shape("a.kq.weight"), Some(&[3, 2][..]));
-        assert_eq!(stacked.read("a.kq.weight").unwrap(), [1.0, 1.0, 1.0, 1.0, 0.0, 0.0]);
+        assert_eq!(stacked.read("a.kq.weight").unwrap(), [100.0, 101.0, 102.0, 103.0, 0.0, 1.0]);
     }
 
     #[test]

@@ -30,43 +30,22 @@ impl Checkpoint {
     /// # Errors
     ///
     /// If it is no matrix, or the layer's weight is there as well.
-    pub fn transpose(self, name: &str, layer: &str) -> Result<Self, CheckpointError> {
-        let Self { path, mut tensors } = self;
-        let Some(matrix) = tensors.remove(name) else { return Ok(Self { path, tensors }) };
+    pub fn transpose(mut self, name: &str, layer: &str) -> Result<Self, CheckpointError> {
+        let Some(matrix) = self.tensors.remove(name) else { return Ok(self) };
         let &[rows, columns] = matrix.shape() else {
-            return Err(CheckpointError::tensor(&path, name, format!("shape {:?}", matrix.shape()), "a matrix"));
+            return Err(CheckpointError::tensor(&self.path, name, format!("shape {:?}", matrix.shape()), "a matrix"));
         };
         let file = matrix.file.clone();
         let source = Source::Transposed(Transposed { matrix, shape: [columns, rows] });
-        if tensors.insert(layer.to_owned(), Arc::new(Stored { file, source })).is_some() {
-            return Err(CheckpointError::tensor(&path, layer, "the weight and its transpose", "one of them"));
-        }
-        Ok(Self { path, tensors })
+        self.add(layer.to_owned(), file, source)?;
+        Ok(self)
     }
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use ::safetensors::Dtype;
-    use ::safetensors::tensor::{TensorView, serialize_to_file};
-
-    use super::*;
-
-    /// A file of tensors of a shape, which count.
-    fn file(tensors: &[(&str, &[usize])]) -> (tempfile::TempDir, Checkpoint) {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("weights.safetensors");
-        let values = |shape: &[usize]| (0..shape.iter().product()).flat_map(|i: usize| (i as f32).to_le_bytes());
-        let bytes: Vec<Vec<u8>> = tensors.iter().map(|(_, shape)| values(shape).collect()).collect();
-        let views = tensors
-            .iter()
-            .zip(&bytes)
-            .map(|((name, shape), bytes)| (*name, TensorView::new(Dtype::F32, shape.to_vec(), bytes).unwrap()));
-        serialize_to_file(views, None, &path).unwrap();
-        let checkpoint = Checkpoint::open(&path).unwrap();
-        (folder, checkpoint)
-    }
+    use super::super::testing::file;
 
     #[test]
     fn a_matrix_becomes_a_weight() {
